@@ -1,0 +1,48 @@
+/**
+ * Control messages: what the primary and a shard say to each other through the MessagePort of the worker.
+ * Few and small; everything between clients goes through rings.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { ShardId } from './names.ts';
+
+/** What admission decided about a socket; a shard answers it with a status, since the primary never writes a byte. */
+export type AdmissionVerdict = 'admitted' | 'full' | 'too_many_from_address' | 'too_fast';
+
+export type ToShard =
+  /** An accepted socket, unread; the socket itself is in the transfer list. */
+  | { kind: 'socket'; address: string; verdict: AdmissionVerdict; socket: unknown }
+  /** The start-up self-test: echo what this socket says, then end it. */
+  | { kind: 'probe'; socket: unknown }
+  /** Rings to and from another shard, in a new generation: replaces the link to that peer. */
+  | {
+      kind: 'link';
+      peer: ShardId;
+      generation: number;
+      inbound: SharedArrayBuffer;
+      outbound: SharedArrayBuffer;
+      doorbell: MessagePort;
+    }
+  /** The peer's thread is gone: its rings are dead until the next `link`. */
+  | { kind: 'unlink'; peer: ShardId }
+  /** Say goodbye to every session within `timeoutMs`, then answer `drained`. */
+  | { kind: 'drain'; timeoutMs: number }
+  | { kind: 'exit' }
+  /** Test builds only: fail on purpose. */
+  | { kind: 'failpoint'; name: FailpointName };
+
+export type FromShard =
+  | { kind: 'ready' }
+  | { kind: 'logs'; lines: string[] }
+  /** Admitted sockets that closed, by peer address; batched. */
+  | { kind: 'closed'; addresses: string[] }
+  | { kind: 'drained'; sessionCount: number };
+
+/** `exit` leaves at once, `throw` is an uncaught exception, `hang` blocks the loop for ever. */
+export const failpointNames = ['shard.exit', 'shard.throw', 'shard.hang', 'session.throw'] as const;
+export type FailpointName = (typeof failpointNames)[number];
+
+/** Memory that all threads share, made once by the primary. */
+export interface SharedTables {
+  metrics: SharedArrayBuffer;
+  heartbeats: SharedArrayBuffer;
+}

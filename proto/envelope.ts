@@ -1,0 +1,37 @@
+/** The envelope around everything on the client wire (protocol section 2). */
+import { compileValidator, type Static, Type } from './schema.ts';
+import { idCharsMax } from './limits.ts';
+
+/** What a client may send around its data; `data` itself is checked against the schema of its type. */
+export const ClientEnvelopeShape = Type.Object(
+  {
+    type: Type.String({ minLength: 1, maxLength: 64, description: 'Name of the command, in PascalCase.' }),
+    id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: idCharsMax,
+        description: 'Chosen by the client; the one reply carries it again. Also the idempotency key of a message.',
+      }),
+    ),
+    data: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), { description: 'Fields of the command; `{}` when absent.' }),
+    ),
+    timestamp: Type.Optional(Type.Unknown({ description: 'Ignored: the server sets its own.' })),
+  },
+  { title: 'ClientEnvelope', description: 'One command of a client.' },
+);
+
+export type ClientEnvelopeShape = Static<typeof ClientEnvelopeShape>;
+export const envelopeValidator = compileValidator(ClientEnvelopeShape);
+
+/** Encodings of the client wire; each has one WebSocket subprotocol and one frame kind. */
+export const encodings = ['json', 'msgpack'] as const;
+export type Encoding = (typeof encodings)[number];
+
+export const subprotocols = { json: 'carillon.v1.json', msgpack: 'carillon.v1.msgpack' } as const satisfies Record<
+  Encoding,
+  string
+>;
+
+/** Prefix of the subprotocol entry that carries a browser's token; never selected, never logged. */
+export const bearerSubprotocolPrefix = 'bearer.';

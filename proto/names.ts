@@ -1,0 +1,59 @@
+/** The names of protocol section 3: their form, and branded types so that they cannot be swapped. */
+import type { Brand } from '#kit/brand.ts';
+import { tenantCharsMax, topicCharsMax, userIdCharsMax } from './limits.ts';
+
+export type Tenant = Brand<string, 'Tenant'>;
+export type UserId = Brand<string, 'UserId'>;
+export type TopicName = Brand<string, 'TopicName'>;
+export type MessageId = Brand<string, 'MessageId'>;
+export type SessionId = Brand<string, 'SessionId'>;
+/** Number of a shard, 0..shards-1; stable across restarts of its thread. */
+export type ShardId = Brand<number, 'ShardId'>;
+/** A topic inside its tenant, `tenant|topic`: what homes, tables and records go by. */
+export type TopicKey = Brand<string, 'TopicKey'>;
+/** A user inside their tenant, `tenant|user`. */
+export type UserKey = Brand<string, 'UserKey'>;
+
+export const userIdPattern = `^[A-Za-z0-9_.@-]{1,${userIdCharsMax}}$`;
+export const topicPattern = `^[A-Za-z0-9_.:@/-]{1,${topicCharsMax}}$`;
+export const tenantPattern = `^[A-Za-z0-9_.-]{1,${tenantCharsMax}}$`;
+
+const topicForm = new RegExp(topicPattern);
+const userIdForm = new RegExp(userIdPattern);
+
+export const defaultTenant = 'default' as Tenant;
+/** The topic of broadcasts to every connected user of a tenant. */
+export const everyoneTopic = 'sys:all' as TopicName;
+
+export function isTopicName(text: string): text is TopicName {
+  return topicForm.test(text);
+}
+
+export function isUserId(text: string): text is UserId {
+  return userIdForm.test(text);
+}
+
+/** `inbox:` and `sys:` belong to the server: clients cannot publish to them. */
+export function isReservedTopic(topic: TopicName): boolean {
+  return topic.startsWith('inbox:') || topic.startsWith('sys:');
+}
+
+/** `|` occurs in neither name, so that a key can be taken apart again. */
+export function topicKey(tenant: Tenant, topic: TopicName): TopicKey {
+  return `${tenant}|${topic}` as TopicKey;
+}
+
+export function topicOfKey(key: TopicKey): TopicName {
+  return key.slice(key.indexOf('|') + 1) as TopicName;
+}
+
+export function userKey(tenant: Tenant, user: UserId): UserKey {
+  return `${tenant}|${user}` as UserKey;
+}
+
+export function userOfKey(key: UserKey): UserId {
+  return key.slice(key.indexOf('|') + 1) as UserId;
+}
+
+/** Topic classes by the built-in rules of protocol section 3. */
+export type TopicClass = 'durable' | 'cached' | 'volatile';

@@ -1,0 +1,81 @@
+/**
+ * Records: what threads say to each other through rings. A fixed routing header and a msgpack body.
+ * Both ends run the same release, so bodies are tuples: positions, not names.
+ *
+ *    0        1          2             4                8                           16
+ *   +--------+----------+-------------+----------------+---------------------------+--------------+
+ *   | kind   | flags    | from shard  | correlation    | written at, ms (float64)  | body ...     |
+ *   | uint8  | uint8    | uint16      | uint32         | monotonic                 | msgpack      |
+ *   +--------+----------+-------------+----------------+---------------------------+--------------+
+ */
+import type { Encoding } from './envelope.ts';
+import type { ErrorCode } from './error-codes.ts';
+import type { MessageId, SessionId, ShardId, TopicKey, UserId, UserKey } from './names.ts';
+import type { Priority } from './data.ts';
+
+export const recordHeader = {
+  kindOffset: 0,
+  flagsOffset: 1,
+  fromShardOffset: 2,
+  correlationOffset: 4,
+  writtenAtMsOffset: 8,
+  bytes: 16,
+} as const;
+
+/** The body goes on in the next record of the same ring: it did not fit into one. */
+export const flagContinues = 1;
+
+/** Numbers are part of the layout: append-only within a release, free to change between releases. */
+export const recordKinds = {
+  answer: 1,
+  topicSubscribe: 2,
+  topicUnsubscribe: 3,
+  topicPublish: 4,
+  topicDeliver: 5,
+  userAttach: 6,
+  userDetach: 7,
+  userDirect: 8,
+  sessionDeliver: 9,
+} as const;
+
+export type RecordKind = keyof typeof recordKinds;
+
+/** A lane of a topic: everyone who gets exactly the same bytes. `filter` is canonical JSON, '' for none. */
+export type LaneSpec = [encoding: Encoding, filter: string];
+
+/** What is published, before it has an id. `payload` is msgpack, packed once by the sender's shard. */
+export type PublicationBody = [
+  from: UserId,
+  payload: Uint8Array,
+  event: string | null,
+  priority: Priority | null,
+  ttlMs: number | null,
+  key: string | null,
+];
+
+export type AcceptedBody = [ok: true, messageId: MessageId, duplicate: boolean];
+export type DoneBody = [ok: true];
+export type RefusedBody = [ok: false, code: ErrorCode, message: string, retryAfterMs: number | null];
+
+/** Bodies by kind. `answer` closes a request of the same correlation. */
+export interface RecordBodies {
+  answer: AcceptedBody | DoneBody | RefusedBody;
+  topicSubscribe: [topic: TopicKey, ...LaneSpec];
+  topicUnsubscribe: [topic: TopicKey, ...LaneSpec];
+  topicPublish: [topic: TopicKey, ...PublicationBody];
+  /** `frames` are complete WebSocket frames of one lane and flush, joined. */
+  topicDeliver: [topic: TopicKey, encoding: Encoding, filter: string, frameCount: number, frames: Uint8Array];
+  userAttach: [user: UserKey, session: SessionId, encoding: Encoding];
+  userDetach: [user: UserKey, session: SessionId];
+  /** `except` is the sending session, which gets a reply instead of a copy. */
+  userDirect: [user: UserKey, to: UserId, except: SessionId | null, messageId: MessageId | null, ...PublicationBody];
+  sessionDeliver: [sessions: SessionId[], frameCount: number, frames: Uint8Array];
+}
+
+export interface RecordHeader {
+  kind: RecordKind;
+  flags: number;
+  fromShard: ShardId;
+  correlation: number;
+  writtenAtMs: number;
+}

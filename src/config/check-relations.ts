@@ -1,0 +1,47 @@
+/** What must hold between settings; each alone may be right and the start still wrong. */
+import type { Config } from './load-config.ts';
+
+/** The first complaint, as a sentence that names the settings; undefined when all is well. */
+export function checkRelations(config: Config): string | undefined {
+  if (!Number.isInteger(Math.log2(config.ringBytes))) {
+    return `RING_BYTES is ${config.ringBytes}; allowed is a power of two like 1mb`;
+  }
+  if (config.clientTimeoutMs <= config.heartbeatIntervalMs) {
+    return `CLIENT_TIMEOUT is ${config.clientTimeoutMs}ms; allowed is more than HEARTBEAT_INTERVAL (${config.heartbeatIntervalMs}ms)`;
+  }
+  if (config.outboxBytesMax < 2 * config.messageBytesMax) {
+    return `OUTBOX_BYTES is ${config.outboxBytesMax}; allowed is at least twice MAX_MESSAGE_BYTES (${config.messageBytesMax})`;
+  }
+  if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
+    return 'TLS_CERT and TLS_KEY: one of them is missing; allowed is both or none';
+  }
+  if (config.failpoints && config.isProduction) {
+    return 'FAILPOINTS is true; allowed in production is false';
+  }
+  return checkKeys(config);
+}
+
+function checkKeys(config: Config): string | undefined {
+  const { jwtSecret, jwtPublicKey, jwtJwksUrl, jwtAlgorithms } = config;
+  if (config.isProduction && jwtSecret === undefined && jwtPublicKey === undefined && jwtJwksUrl === undefined) {
+    return 'JWT_SECRET, JWT_PUBLIC_KEY and JWT_JWKS_URL are all missing; with NODE_ENV=production one is required';
+  }
+  if (jwtSecret !== undefined && Buffer.byteLength(jwtSecret) < 32) {
+    return 'JWT_SECRET is too short; allowed is at least 32 bytes';
+  }
+  if ([jwtSecret, jwtPublicKey, jwtJwksUrl].filter((key) => key !== undefined).length > 1) {
+    return 'JWT_SECRET, JWT_PUBLIC_KEY and JWT_JWKS_URL: more than one is set; allowed is one';
+  }
+  const isSymmetric = jwtPublicKey === undefined && jwtJwksUrl === undefined;
+  const misfit = jwtAlgorithms?.find((algorithm) => algorithm.startsWith('HS') !== isSymmetric);
+  if (misfit !== undefined) {
+    return `JWT_ALGORITHMS contains ${misfit}; allowed with ${isSymmetric ? 'a secret is HS256, HS384, HS512' : 'public keys is RS, ES and EdDSA'}`;
+  }
+  return checkUrl(jwtJwksUrl);
+}
+
+function checkUrl(url: string | undefined): string | undefined {
+  if (url === undefined) return undefined;
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return undefined;
+  return `JWT_JWKS_URL is ${JSON.stringify(url)}; allowed is an http or https URL`;
+}

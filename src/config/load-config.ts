@@ -1,0 +1,82 @@
+/**
+ * Environment and configuration file → one frozen object, or a ConfigError that says what to change.
+ * Thread: primary, before anything else. The only reader of `process.env`.
+ */
+import { readFileSync } from 'node:fs';
+import { compileValidator, type Static, Type } from '#proto/schema.ts';
+import { type Setting, type Settings, type Surroundings, settings } from './config-schema.ts';
+import { checkRelations } from './check-relations.ts';
+
+/** Refuses the start. The message names the setting, its value and what is allowed. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const FileShape = Type.Object(
+  {
+    roles: Type.Optional(
+      Type.Record(Type.String(), Type.Array(Type.String()), { description: 'Permissions by role, as `action:pattern`.' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+const fileValidator = compileValidator(FileShape);
+
+/** Everything a thread may know of the configuration; plain data, so that it travels as workerData. */
+export type Config = Readonly<Settings> & {
+  readonly isProduction: boolean;
+  /** Roles of the configuration file, beside the built-in ones. */
+  readonly roles: Readonly<Record<string, string[]>>;
+};
+
+/** The process's own environment. */
+export function loadConfig(): Config {
+  return parseConfig(process.env, process.stdout.isTTY === true);
+}
+
+/** Pure apart from reading the file that CARILLON_CONFIG names. Throws ConfigError. */
+export function parseConfig(env: Record<string, string | undefined>, isTerminal: boolean): Config {
+  const surroundings: Surroundings = { isProduction: env['NODE_ENV'] === 'production', isTerminal };
+  const values = Object.fromEntries(
+    Object.entries(settings).map(([field, setting]) => [
+      field,
+      parseSetting(setting as Setting<unknown>, env, surroundings),
+    ]),
+  ) as Settings;
+  const config: Config = {
+    ...values,
+    isProduction: surroundings.isProduction,
+    roles: readConfigFile(values.configFile).roles ?? {},
+  };
+  const complaint = checkRelations(config);
+  if (complaint !== undefined) throw new ConfigError(complaint);
+  return Object.freeze(config);
+}
+
+function parseSetting(setting: Setting<unknown>, env: Record<string, string | undefined>, surroundings: Surroundings) {
+  const given = env[setting.name]?.trim();
+  if (given !== undefined && given !== '') {
+    const value = setting.kind.parse(given);
+    if (value === undefined) throw new ConfigError(wrongValue(setting, given));
+    return value;
+  }
+  const fallback = typeof setting.fallback === 'function' ? setting.fallback(surroundings) : setting.fallback;
+  return fallback === undefined ? undefined : setting.kind.parse(fallback);
+}
+
+function wrongValue(setting: Setting<unknown>, given: string): string {
+  return `${setting.name} is ${setting.isSecret ? 'not valid' : JSON.stringify(given)}; allowed is ${setting.kind.allowed}`;
+}
+
+function readConfigFile(path: string | undefined): Static<typeof FileShape> {
+  if (path === undefined) return {};
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new ConfigError(`CARILLON_CONFIG is ${JSON.stringify(path)}; it cannot be read as JSON: ${(error as Error).message}`);
+  }
+  if (fileValidator.check(content)) return content;
+  const { path: field, message } = fileValidator.firstError(content);
+  throw new ConfigError(`CARILLON_CONFIG ${JSON.stringify(path)}: ${field || 'the file'} ${message}; allowed is {"roles": {"name": ["action:pattern"]}}`);
+}
