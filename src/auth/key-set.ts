@@ -1,0 +1,113 @@
+/**
+ * The keys that tokens are verified with: one secret, one public key, or a JSON Web Key Set chosen by `kid`.
+ * Thread: shard. Each key has its own verifier with exactly the algorithms it was made for, so that a token can never
+ * choose how it is checked (reliability reference, 2.2).
+ */
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createVerifier } from 'fast-jwt';
+import type { Config } from '../config/load-config.ts';
+import type { JwtAlgorithm } from '../config/config-schema.ts';
+
+/** Answers the verified payload, or throws. */
+export type Verify = (token: string) => unknown;
+
+export interface KeySet {
+  /** The verifier for a token whose header says `kid`; undefined: no such key. */
+  verifierFor(kid: string | undefined): Verify | undefined;
+  /** Loads what must be loaded before the first token. Throws when there are no keys. */
+  load(): Promise<void>;
+}
+
+/** `secret` is the configured or the development one; unused when public keys are configured. */
+export function openKeySet(config: Config, secret: string | undefined): KeySet {
+  if (config.jwtJwksUrl !== undefined) return new RemoteKeySet(config, config.jwtJwksUrl);
+  const isPublic = config.jwtPublicKey !== undefined;
+  const key = isPublic ? readPublicKey(config.jwtPublicKey as string) : (secret as string);
+  const verify = makeVerifier(key, isPublic ? algorithmsOf(createPublicKey(key)) : ['HS256'], config);
+  return { verifierFor: () => verify, load: async () => {} };
+}
+
+/** A PEM, or a path to one. Throws with a sentence when it is neither. */
+function readPublicKey(pemOrPath: string): string {
+  const pem = pemOrPath.includes('-----BEGIN') ? pemOrPath.replaceAll('\\n', '\n') : readFileSync(pemOrPath, 'utf8');
+  return createPublicKey(pem).export({ type: 'spki', format: 'pem' }) as string;
+}
+
+function makeVerifier(key: string, fallbackAlgorithms: JwtAlgorithm[], config: Config): Verify {
+  const options = {
+    key,
+    algorithms: config.jwtAlgorithms ?? fallbackAlgorithms,
+    requiredClaims: ['exp', 'sub'],
+    clockTolerance: clockToleranceMs,
+    cache: true,
+    ...(config.jwtIssuer === undefined ? {} : { allowedIss: config.jwtIssuer }),
+    ...(config.jwtAudience === undefined ? {} : { allowedAud: config.jwtAudience }),
+  };
+  return createVerifier(options);
+}
+
+/** How far the clocks of issuer and server may be apart, milliseconds. */
+const clockToleranceMs = 5_000;
+
+/** The algorithms that a key of this kind can verify; never more than its own family. */
+function algorithmsOf(key: ReturnType<typeof createPublicKey>): JwtAlgorithm[] {
+  switch (key.asymmetricKeyType) {
+    case 'rsa':
+      return ['RS256', 'RS384', 'RS512'];
+    case 'ed25519':
+    case 'ed448':
+      return ['EdDSA'];
+    case 'ec': {
+      const byCurve: Record<string, JwtAlgorithm> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' };
+      const algorithm = byCurve[key.asymmetricKeyDetails?.namedCurve ?? ''];
+      if (algorithm !== undefined) return [algorithm];
+    }
+  }
+  throw new Error(`a ${key.asymmetricKeyType} key cannot verify tokens; allowed are RSA, EC P-256/384/521 and Ed25519`);
+}
+
+/** Keys of an identity provider. Loaded at start, again every ten minutes, and when an unknown `kid` turns up. */
+class RemoteKeySet implements KeySet {
+  readonly #config: Config;
+  readonly #url: string;
+  #verifiers = new Map<string, Verify>();
+  #loadedAtMs = 0;
+
+  constructor(config: Config, url: string) {
+    this.#config = config;
+    this.#url = url;
+    setInterval(() => this.#reload(), refreshIntervalMs).unref();
+  }
+
+  verifierFor(kid: string | undefined): Verify | undefined {
+    const verify = kid === undefined ? undefined : this.#verifiers.get(kid);
+    // A flood of made-up key ids must not become a flood of requests to the identity provider.
+    if (verify === undefined && performance.now() - this.#loadedAtMs > unknownKeyReloadMs) this.#reload();
+    return verify;
+  }
+
+  async load(): Promise<void> {
+    this.#loadedAtMs = performance.now();
+    const response = await fetch(this.#url, { signal: AbortSignal.timeout(fetchTimeoutMs), redirect: 'error' });
+    if (!response.ok) throw new Error(`JWT_JWKS_URL answered ${response.status}`);
+    const { keys } = (await response.json()) as { keys?: (JsonWebKey & { kid?: string })[] };
+    const usable = (keys ?? []).filter((key) => key.kid !== undefined && key['use'] !== 'enc' && key.kty !== 'oct');
+    const verifiers = usable.map((jwk): [string, Verify] => {
+      const key = createPublicKey({ key: jwk, format: 'jwk' });
+      const pem = key.export({ type: 'spki', format: 'pem' }) as string;
+      return [jwk.kid as string, makeVerifier(pem, algorithmsOf(key), this.#config)];
+    });
+    if (verifiers.length === 0) throw new Error('JWT_JWKS_URL has no usable key with a kid');
+    this.#verifiers = new Map(verifiers);
+  }
+
+  /** In the background; on failure the keys that are there stay in use. */
+  #reload(): void {
+    this.load().catch(() => {});
+  }
+}
+
+const refreshIntervalMs = 600_000;
+const unknownKeyReloadMs = 30_000;
+const fetchTimeoutMs = 5_000;

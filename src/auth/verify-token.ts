@@ -1,0 +1,61 @@
+/**
+ * A token's text → who it is, or why not. The only place that trusts a token.
+ * Thread: shard. Synchronous (9 to 120 us, cached 2 to 3 us), so handlers may call it.
+ */
+import { createDecoder, TokenError } from 'fast-jwt';
+import type { Config } from '../config/load-config.ts';
+import { type Refusal, refusal } from '#proto/error-codes.ts';
+import { tokenBytesMax } from '#proto/limits.ts';
+import type { KeySet } from './key-set.ts';
+import { derivePermissions } from './permissions.ts';
+import { claimsValidator, type Identity, identityOf } from './token-claims.ts';
+
+export type TokenVerdict = { ok: true; identity: Identity } | { ok: false; refusal: Refusal };
+
+export interface TokenVerifier {
+  verify(token: string): TokenVerdict;
+}
+
+export function createTokenVerifier(keys: KeySet, config: Pick<Config, 'roles'>): TokenVerifier {
+  return {
+    verify(token) {
+      if (token.length > tokenBytesMax) return unauthorized(`the token is longer than ${tokenBytesMax} bytes`);
+      try {
+        const { header } = decodeHeader(token) as { header: { kid?: unknown } };
+        const verify = keys.verifierFor(typeof header.kid === 'string' ? header.kid : undefined);
+        if (verify === undefined) return unauthorized('no key with the token\'s kid');
+        const claims = verify(token);
+        if (!claimsValidator.check(claims)) {
+          const { path, message } = claimsValidator.firstError(claims);
+          return unauthorized(`the token's claim ${path.slice(1)} ${message}`);
+        }
+        return { ok: true, identity: identityOf(claims, derivePermissions(claims, config.roles)) };
+      } catch (error) {
+        return unauthorized(reasonOf(error));
+      }
+    },
+  };
+}
+
+const decodeHeader = createDecoder({ complete: true });
+
+function unauthorized(message: string): TokenVerdict {
+  return { ok: false, refusal: refusal('unauthorized', message) };
+}
+
+/** In our words: the library's messages may quote the token. */
+function reasonOf(error: unknown): string {
+  const code = error instanceof TokenError ? error.code : undefined;
+  return (code !== undefined && reasons[code]) || 'the token is not valid';
+}
+
+const reasons: Record<string, string> = {
+  [TokenError.codes.expired]: 'the token has expired',
+  [TokenError.codes.inactive]: 'the token is not valid yet',
+  [TokenError.codes.invalidSignature]: 'the token\'s signature does not fit',
+  [TokenError.codes.missingSignature]: 'the token is not signed',
+  [TokenError.codes.invalidAlgorithm]: 'the token\'s algorithm is not accepted',
+  [TokenError.codes.malformed]: 'the token is malformed',
+  [TokenError.codes.missingRequiredClaim]: 'the token lacks exp or sub',
+  [TokenError.codes.invalidClaimValue]: 'the token\'s issuer or audience is not accepted',
+};

@@ -1,0 +1,50 @@
+/**
+ * Structured logs. One destination, in the primary; shards hand it finished lines.
+ * User text is always a field, never the message; tokens and payloads are never logged.
+ */
+import { type DestinationStream, destination, type Logger as PinoLogger, pino } from 'pino';
+import type { Config } from '../config/load-config.ts';
+import { prettyLine } from './pretty-line.ts';
+
+export type Logger = PinoLogger;
+
+/** Bytes of lines that may wait for a slow reader of the log; beyond, lines are dropped and counted, nothing stalls. */
+const waitingBytesMax = 1024 * 1024;
+
+/** Where lines end: standard output, asynchronous and capped. */
+export interface LogDestination extends DestinationStream {
+  /** Everything written so far is handed to the operating system; for the last lines of a process. */
+  flushSync(): void;
+}
+
+/** Thread: primary. `onDrop` hears of each line that was dropped. */
+export function openLogDestination(config: Config, onDrop: () => void): LogDestination {
+  const stdout = destination({ dest: 1, sync: false, maxLength: waitingBytesMax });
+  stdout.on('drop', onDrop);
+  stdout.on('error', onDrop); // the disk is full or the reader is gone: the service goes on
+  const format = config.logFormat === 'pretty' ? prettyLine : (line: string) => line;
+  return {
+    write: (line) => void stdout.write(format(line)),
+    flushSync: () => {
+      try {
+        stdout.flushSync();
+      } catch {
+        // standard output is closed: there is nobody left to tell
+      }
+    },
+  };
+}
+
+/** Thread: any. In a shard, `lines` posts to the primary. */
+export function createLogger(config: Pick<Config, 'logLevel' | 'nodeId'>, lines: DestinationStream, thread: string): Logger {
+  return pino(
+    {
+      level: config.logLevel,
+      base: { node: config.nodeId, thread },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: ['token', '*.token', 'authorization', '*.authorization', 'cookie', '*.cookie'], censor: '(hidden)' },
+    },
+    lines,
+  );
+}

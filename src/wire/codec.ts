@@ -1,0 +1,20 @@
+/**
+ * The only importer of msgpackr: values ↔ msgpack bytes, in plain msgpack that any library can speak.
+ * Thread: shard. Bytes of clients come here only after scan-msgpack.ts has let them pass.
+ */
+import { Packr, Unpackr } from 'msgpackr';
+
+const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true });
+// 'auto' is missing in msgpackr's types: a number where it fits, which the scan has made sure of.
+const integersAsNumbers = { int64AsType: 'auto' as 'number' };
+const unpackr = new Unpackr({ useRecords: false, structuredClone: false, ...integersAsNumbers });
+
+/** Owned bytes, never written to again. */
+export function packMsgpack(value: unknown): Uint8Array {
+  return packr.pack(value);
+}
+
+/** Throws on bytes that are not msgpack; binary values are views of `bytes`. */
+export function unpackMsgpack(bytes: Uint8Array): unknown {
+  return unpackr.unpack(bytes);
+}

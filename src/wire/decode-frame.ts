@@ -1,0 +1,83 @@
+/**
+ * Bytes of a client → validated envelopes, or refusals that name the field.
+ * Thread: shard. Called for every inbound frame; after it, nothing of a client is unchecked.
+ */
+import { type ClientEnvelope, clientDataValidators, isClientType } from '#proto/data.ts';
+import { type Encoding, envelopeValidator } from '#proto/envelope.ts';
+import { type Refusal, refusal } from '#proto/error-codes.ts';
+import { envelopesPerFrameMax } from '#proto/limits.ts';
+import { checkValue } from './check-value.ts';
+import { unpackMsgpack } from './codec.ts';
+import { scanMsgpack } from './scan-msgpack.ts';
+import { WireError } from './wire-error.ts';
+
+/** One envelope of a frame. Refused ones keep what the reply needs: the id and the command's name. */
+export type Decoded =
+  | { ok: true; envelope: ClientEnvelope }
+  | { ok: false; refusal: Refusal; isEnvelope: boolean; id?: string; op?: string };
+
+/** Never throws, whatever the bytes are. One entry per envelope; a frame that is none at all gives one refusal. */
+export function decodeFrame(bytes: Uint8Array, encoding: Encoding): Decoded[] {
+  let value: unknown;
+  try {
+    value = encoding === 'json' ? parseJson(bytes) : parseMsgpack(bytes);
+  } catch (error) {
+    return [notAnEnvelope(error instanceof WireError ? error.message : `not ${encoding}`)];
+  }
+  if (!Array.isArray(value)) return [decodeEnvelope(value)];
+  if (value.length === 0 || value.length > envelopesPerFrameMax) {
+    return [notAnEnvelope(`a frame holds 1 to ${envelopesPerFrameMax} envelopes, not ${value.length}`)];
+  }
+  return value.map(decodeEnvelope);
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  const value: unknown = JSON.parse((bytes as Buffer).toString('utf8'));
+  checkValue(value);
+  return value;
+}
+
+function parseMsgpack(bytes: Uint8Array): unknown {
+  scanMsgpack(bytes);
+  return unpackMsgpack(bytes);
+}
+
+function decodeEnvelope(value: unknown): Decoded {
+  if (!envelopeValidator.check(value)) {
+    const { path, message } = envelopeValidator.firstError(value);
+    return notAnEnvelope(`${fieldName(path) || 'the envelope'} ${message}`, idOf(value));
+  }
+  const { type, id } = value;
+  const named = id === undefined ? { op: type } : { op: type, id };
+  if (!isClientType(type)) {
+    return { ok: false, isEnvelope: true, ...named, refusal: refusal('unknown_type', `type ${JSON.stringify(type)} is not known`) };
+  }
+  const data = value.data ?? {};
+  const validator = clientDataValidators[type];
+  if (!validator.check(data)) {
+    return { ok: false, isEnvelope: true, ...named, refusal: wrongField(validator.firstError(data)) };
+  }
+  return { ok: true, envelope: (id === undefined ? { type, data } : { type, id, data }) as ClientEnvelope };
+}
+
+function wrongField({ path, message }: { path: string; message: string }): Refusal {
+  const field = `data${fieldName(path) === '' ? '' : `.${fieldName(path)}`}`;
+  const code = path.startsWith('/topic') ? 'invalid_topic' : path.startsWith('/filter') ? 'invalid_filter' : 'bad_request';
+  return refusal(message === 'is required' ? 'bad_request' : code, `${field} ${message}`);
+}
+
+function notAnEnvelope(message: string, id?: string): Decoded {
+  const refused = { ok: false as const, isEnvelope: false, refusal: refusal('bad_request', message) };
+  return id === undefined ? refused : { ...refused, id };
+}
+
+/** A usable id of something that is no envelope, so that its sender finds the reply. */
+function idOf(value: unknown): string | undefined {
+  const id = typeof value === 'object' && value !== null ? (value as { id?: unknown }).id : undefined;
+  return typeof id === 'string' && id.length >= 1 && id.length <= 64 ? id : undefined;
+}
+
+/** `/users/0` is `users.0`. */
+function fieldName(path: string): string {
+  return path.slice(1).replaceAll('/', '.');
+}
