@@ -6,11 +6,19 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createVerifier } from 'fast-jwt';
-import type { Config } from '../config/load-config.ts';
-import type { JwtAlgorithm } from '../config/config-schema.ts';
+import type { JwtAlgorithm } from '#proto/token.ts';
 
 /** Answers the verified payload, or throws. */
 export type Verify = (token: string) => unknown;
+
+/** Where keys come from and what tokens must say; the settings of the same names. */
+export interface KeySettings {
+  jwtPublicKey: string | undefined;
+  jwtJwksUrl: string | undefined;
+  jwtAlgorithms: JwtAlgorithm[] | undefined;
+  jwtIssuer: string | undefined;
+  jwtAudience: string | undefined;
+}
 
 export interface KeySet {
   /** The verifier for a token whose header says `kid`; undefined: no such key. */
@@ -19,12 +27,12 @@ export interface KeySet {
   load(): Promise<void>;
 }
 
-/** `secret` is the configured or the development one; unused when public keys are configured. */
-export function openKeySet(config: Config, secret: string | undefined): KeySet {
-  if (config.jwtJwksUrl !== undefined) return new RemoteKeySet(config, config.jwtJwksUrl);
-  const isPublic = config.jwtPublicKey !== undefined;
-  const key = isPublic ? readPublicKey(config.jwtPublicKey as string) : (secret as string);
-  const verify = makeVerifier(key, isPublic ? algorithmsOf(createPublicKey(key)) : ['HS256'], config);
+/** `secret` is the settingsured or the development one; unused when public keys are settingsured. */
+export function openKeySet(settings: KeySettings, secret: string | undefined): KeySet {
+  if (settings.jwtJwksUrl !== undefined) return new RemoteKeySet(settings, settings.jwtJwksUrl);
+  const isPublic = settings.jwtPublicKey !== undefined;
+  const key = isPublic ? readPublicKey(settings.jwtPublicKey as string) : (secret as string);
+  const verify = makeVerifier(key, isPublic ? algorithmsOf(createPublicKey(key)) : ['HS256'], settings);
   return { verifierFor: () => verify, load: async () => {} };
 }
 
@@ -34,15 +42,15 @@ function readPublicKey(pemOrPath: string): string {
   return createPublicKey(pem).export({ type: 'spki', format: 'pem' }) as string;
 }
 
-function makeVerifier(key: string, fallbackAlgorithms: JwtAlgorithm[], config: Config): Verify {
+function makeVerifier(key: string, fallbackAlgorithms: JwtAlgorithm[], settings: KeySettings): Verify {
   const options = {
     key,
-    algorithms: config.jwtAlgorithms ?? fallbackAlgorithms,
+    algorithms: settings.jwtAlgorithms ?? fallbackAlgorithms,
     requiredClaims: ['exp', 'sub'],
     clockTolerance: clockToleranceMs,
     cache: true,
-    ...(config.jwtIssuer === undefined ? {} : { allowedIss: config.jwtIssuer }),
-    ...(config.jwtAudience === undefined ? {} : { allowedAud: config.jwtAudience }),
+    ...(settings.jwtIssuer === undefined ? {} : { allowedIss: settings.jwtIssuer }),
+    ...(settings.jwtAudience === undefined ? {} : { allowedAud: settings.jwtAudience }),
   };
   return createVerifier(options);
 }
@@ -69,13 +77,13 @@ function algorithmsOf(key: ReturnType<typeof createPublicKey>): JwtAlgorithm[] {
 
 /** Keys of an identity provider. Loaded at start, again every ten minutes, and when an unknown `kid` turns up. */
 class RemoteKeySet implements KeySet {
-  readonly #config: Config;
+  readonly #settings: KeySettings;
   readonly #url: string;
   #verifiers = new Map<string, Verify>();
   #loadedAtMs = 0;
 
-  constructor(config: Config, url: string) {
-    this.#config = config;
+  constructor(settings: KeySettings, url: string) {
+    this.#settings = settings;
     this.#url = url;
     setInterval(() => this.#reload(), refreshIntervalMs).unref();
   }
@@ -96,7 +104,7 @@ class RemoteKeySet implements KeySet {
     const verifiers = usable.map((jwk): [string, Verify] => {
       const key = createPublicKey({ key: jwk, format: 'jwk' });
       const pem = key.export({ type: 'spki', format: 'pem' }) as string;
-      return [jwk.kid as string, makeVerifier(pem, algorithmsOf(key), this.#config)];
+      return [jwk.kid as string, makeVerifier(pem, algorithmsOf(key), this.#settings)];
     });
     if (verifiers.length === 0) throw new Error('JWT_JWKS_URL has no usable key with a kid');
     this.#verifiers = new Map(verifiers);

@@ -3,6 +3,7 @@
  * and docs/CONFIGURATION.md.
  */
 import { availableParallelism, hostname } from 'node:os';
+import { jwtAlgorithms } from '#proto/token.ts';
 import {
   autoOr,
   byteSize,
@@ -16,20 +17,6 @@ import {
   type SettingKind,
   text,
 } from './setting-kinds.ts';
-
-export const jwtAlgorithms = [
-  'HS256',
-  'HS384',
-  'HS512',
-  'RS256',
-  'RS384',
-  'RS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-] as const;
-export type JwtAlgorithm = (typeof jwtAlgorithms)[number];
 
 /** What defaults may depend on. */
 export interface Surroundings {

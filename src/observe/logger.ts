@@ -3,10 +3,16 @@
  * User text is always a field, never the message; tokens and payloads are never logged.
  */
 import { type DestinationStream, destination, type Logger as PinoLogger, pino } from 'pino';
-import type { Config } from '../config/load-config.ts';
 import { prettyLine } from './pretty-line.ts';
 
 export type Logger = PinoLogger;
+
+/** The settings of the same names. */
+export interface LogSettings {
+  logLevel: string;
+  logFormat: 'pretty' | 'json';
+  nodeId: string;
+}
 
 /** Bytes of lines that may wait for a slow reader of the log; beyond, lines are dropped and counted, nothing stalls. */
 const waitingBytesMax = 1024 * 1024;
@@ -18,11 +24,11 @@ export interface LogDestination extends DestinationStream {
 }
 
 /** Thread: primary. `onDrop` hears of each line that was dropped. */
-export function openLogDestination(config: Config, onDrop: () => void): LogDestination {
+export function openLogDestination(settings: LogSettings, onDrop: () => void): LogDestination {
   const stdout = destination({ dest: 1, sync: false, maxLength: waitingBytesMax });
   stdout.on('drop', onDrop);
   stdout.on('error', onDrop); // the disk is full or the reader is gone: the service goes on
-  const format = config.logFormat === 'pretty' ? prettyLine : (line: string) => line;
+  const format = settings.logFormat === 'pretty' ? prettyLine : (line: string) => line;
   return {
     write: (line) => void stdout.write(format(line)),
     flushSync: () => {
@@ -36,11 +42,11 @@ export function openLogDestination(config: Config, onDrop: () => void): LogDesti
 }
 
 /** Thread: any. In a shard, `lines` posts to the primary. */
-export function createLogger(config: Pick<Config, 'logLevel' | 'nodeId'>, lines: DestinationStream, thread: string): Logger {
+export function createLogger(settings: LogSettings, lines: DestinationStream, thread: string): Logger {
   return pino(
     {
-      level: config.logLevel,
-      base: { node: config.nodeId, thread },
+      level: settings.logLevel,
+      base: { node: settings.nodeId, thread },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: ['token', '*.token', 'authorization', '*.authorization', 'cookie', '*.cookie'], censor: '(hidden)' },

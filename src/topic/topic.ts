@@ -1,0 +1,162 @@
+/**
+ * The actor of one topic: takes publications in order, gives ids, and fans them out in batches.
+ * Thread: its home shard, and only there. Called by shard/topic-table.ts (commands) and the flush schedule (flush).
+ * Synchronous, no I/O: the world arrives as ports. Its mailbox is the batch waiting for a flush, which is bounded: past
+ * the bound it is flushed at once, so it refuses nobody and never grows.
+ */
+import { type Refusal, refusal } from '#proto/error-codes.ts';
+import { everyoneTopic, type MessageId, type ShardId, type TopicKey, type TopicName, topicOfKey } from '#proto/names.ts';
+import type { Priority } from '#proto/data.ts';
+import type { LaneSpec } from '#proto/record.ts';
+import type { Publication } from '../wire/encode-frame.ts';
+import { type Answer, type Message, refused } from '../wire/message.ts';
+import { FlushBatch, type Lane } from './fanout.ts';
+import { compileFilter } from '../routing/filter.ts';
+import type { FlushTarget, FlushWait, TopicContext } from './ports.ts';
+
+/** Publications of one flush. */
+const batchMessagesMax = 1024;
+/** Payload bytes of one flush: a quarter of the smallest outbox worth having, so that one batch never evicts a reader. */
+const batchBytesMax = 128 * 1024;
+/** Different filters and encodings of one topic; more would mean more encodings than subscribers save. */
+const lanesMax = 256;
+
+interface Waiting {
+  publication: Publication;
+  /** Monotonic; Infinity when it never gets stale. */
+  staleAtMs: number;
+}
+
+export class Topic implements FlushTarget {
+  readonly key: TopicKey;
+  readonly #ctx: TopicContext;
+  /** Name on the wire; absent on the topic of broadcasts to everyone. */
+  readonly #name: TopicName | undefined;
+  /** By encoding and filter. */
+  readonly #lanes = new Map<string, Lane>();
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+
+  constructor(key: TopicKey, ctx: TopicContext) {
+    this.key = key;
+    this.#ctx = ctx;
+    const name = topicOfKey(key);
+    this.#name = name === everyoneTopic ? undefined : name;
+  }
+
+  /** Nobody listens and nothing waits: the actor may be dropped. */
+  get isIdle(): boolean {
+    return this.#lanes.size === 0 && this.#waiting.length === 0;
+  }
+
+  /** From now on `shard` gets this lane. Idempotent. */
+  subscribe(shard: ShardId, spec: LaneSpec): Answer {
+    const laneKey = laneKeyOf(spec);
+    const lane = this.#lanes.get(laneKey) ?? this.#openLane(laneKey, spec);
+    if ('code' in lane) return refused(lane);
+    // What waits was published before: whoever joins now must not get it.
+    this.flush();
+    lane.shards.add(shard);
+    return { ok: true };
+  }
+
+  /** `shard` has no subscriber left on this lane. */
+  unsubscribe(shard: ShardId, spec: LaneSpec): void {
+    const laneKey = laneKeyOf(spec);
+    const lane = this.#lanes.get(laneKey);
+    lane?.shards.delete(shard);
+    if (lane?.shards.size === 0) this.#lanes.delete(laneKey);
+  }
+
+  /** The thread of `shard` died, and its subscribers with it. */
+  dropShard(shard: ShardId): void {
+    for (const { spec } of [...this.#lanes.values()]) this.unsubscribe(shard, spec);
+  }
+
+  /** Accepts in the order of the calls; delivery follows in that order. */
+  publish(message: Message): Answer {
+    const scope = `${this.key}|${message.from}`;
+    const verdict = this.#ctx.recentKeys.accept(scope, message.key, message.payload.msgpack, this.#ctx.messageIds);
+    if (verdict.state === 'conflict') return refused(verdict.refusal);
+    const { state, messageId } = verdict;
+    if (state === 'duplicate') {
+      this.#ctx.counters.duplicate();
+      return { ok: true, messageId, isDuplicate: true };
+    }
+    this.#ctx.counters.accepted();
+    if (this.#lanes.size > 0) this.#enqueue(this.#publicationOf(message, messageId), message.ttlMs);
+    return { ok: true, messageId, isDuplicate: false };
+  }
+
+  /** Sends what waits. Called by the flush schedule, and by itself where the order demands it. */
+  flush(): void {
+    if (this.#waiting.length === 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#ctx.counters.waiting(-waiting.length);
+    const publications = this.#withoutStale(waiting);
+    if (publications.length === 0) return;
+    const batch = new FlushBatch(publications);
+    for (const lane of this.#lanes.values()) {
+      const laneBatch = batch.forLane(lane);
+      if (laneBatch === undefined) continue;
+      for (const shard of lane.shards) {
+        this.#ctx.subscribers.deliver(shard, this.key, lane.spec, laneBatch.frameCount, laneBatch.frames);
+      }
+    }
+  }
+
+  #openLane(laneKey: string, spec: LaneSpec): Lane | Refusal {
+    if (this.#lanes.size >= lanesMax) {
+      return refusal('limit_exceeded', `the topic has ${lanesMax} different filters already`);
+    }
+    const filter = spec[1] === '' ? undefined : compileFilter(JSON.parse(spec[1]) as Record<string, unknown>);
+    if (typeof filter === 'string') return refusal('invalid_filter', filter);
+    const lane: Lane = { spec, filter, shards: new Set() };
+    this.#lanes.set(laneKey, lane);
+    return lane;
+  }
+
+  #publicationOf({ from, payload, event, priority }: Message, id: MessageId): Publication {
+    return {
+      type: 'Broadcast',
+      id,
+      ...(this.#name === undefined ? {} : { topic: this.#name }),
+      from,
+      ...(event === undefined ? {} : { event }),
+      ...(priority === undefined ? {} : { priority }),
+      payload,
+      timestamp: this.#ctx.clock.wallMs(),
+    };
+  }
+
+  #enqueue(publication: Publication, ttlMs: number | undefined): void {
+    const staleAtMs = ttlMs === undefined ? Number.POSITIVE_INFINITY : this.#ctx.clock.monotonicMs() + ttlMs;
+    this.#waiting.push({ publication, staleAtMs });
+    this.#waitingBytes += publication.payload.msgpack.length;
+    this.#ctx.counters.waiting(1);
+    if (this.#waiting.length >= batchMessagesMax || this.#waitingBytes >= batchBytesMax) this.flush();
+    else this.#ctx.flushes.requestFlush(this, waitOf(publication.priority));
+  }
+
+  #withoutStale(waiting: Waiting[]): Publication[] {
+    if (waiting.every((entry) => entry.staleAtMs === Number.POSITIVE_INFINITY)) {
+      return waiting.map((entry) => entry.publication);
+    }
+    const nowMs = this.#ctx.clock.monotonicMs();
+    const fresh = waiting.filter((entry) => entry.staleAtMs > nowMs);
+    this.#ctx.counters.expired(waiting.length - fresh.length);
+    return fresh.map((entry) => entry.publication);
+  }
+}
+
+/** A whole topic is flushed at once, so an urgent message takes the lazy ones before it along, in order. */
+function waitOf(priority: Priority | undefined): FlushWait {
+  if (priority === 'critical' || priority === 'high') return 'now';
+  return priority === 'low' ? 'lazy' : 'window';
+}
+
+export function laneKeyOf([encoding, filter]: LaneSpec): string {
+  return `${encoding}${filter}`;
+}

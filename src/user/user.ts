@@ -1,0 +1,104 @@
+/**
+ * The actor of one user over all their devices: which sessions there are, and what reaches them directly.
+ * Thread: the user's home shard, and only there. Called by shard/user-table.ts.
+ * Synchronous, no I/O. It has no queue of its own: what it accepts it hands on in the same call.
+ */
+import type { Encoding } from '#proto/envelope.ts';
+import { refusal } from '#proto/error-codes.ts';
+import { type SessionId, type ShardId, type TopicName, type UserId, type UserKey, userOfKey } from '#proto/names.ts';
+import { encodePublication, type Publication } from '../wire/encode-frame.ts';
+import { type Answer, type Message, refused } from '../wire/message.ts';
+import type { DirectCopy, UserContext } from './ports.ts';
+
+interface Device {
+  shard: ShardId;
+  encoding: Encoding;
+}
+
+export class User {
+  readonly key: UserKey;
+  readonly #id: UserId;
+  readonly #ctx: UserContext;
+  readonly #devices = new Map<SessionId, Device>();
+
+  constructor(key: UserKey, ctx: UserContext) {
+    this.key = key;
+    this.#id = userOfKey(key);
+    this.#ctx = ctx;
+  }
+
+  /** No device is left: the actor may be dropped. */
+  get isIdle(): boolean {
+    return this.#devices.size === 0;
+  }
+
+  /** A session of this user begins. Idempotent; refused beyond the limit. */
+  attach(session: SessionId, device: Device): Answer {
+    if (!this.#devices.has(session) && this.#devices.size >= this.#ctx.sessionsMax) {
+      return refused(refusal('limit_exceeded', `the user has ${this.#ctx.sessionsMax} connections already`));
+    }
+    this.#devices.set(session, device);
+    return { ok: true };
+  }
+
+  detach(session: SessionId): void {
+    this.#devices.delete(session);
+  }
+
+  /** The thread of `shard` died, and its sessions with it. */
+  dropShard(shard: ShardId): void {
+    for (const [session, device] of this.#devices) {
+      if (device.shard === shard) this.#devices.delete(session);
+    }
+  }
+
+  /** A message to this user. Accepted also when no device is connected: direct messages are volatile so far. */
+  direct(sender: UserKey, message: Message, sendingSession: SessionId | undefined): Answer {
+    const scope = `${this.key}|${sender}`;
+    const verdict = this.#ctx.recentKeys.accept(scope, message.key, message.payload.msgpack, this.#ctx.messageIds);
+    if (verdict.state === 'conflict') return refused(verdict.refusal);
+    const { state, messageId } = verdict;
+    if (state === 'duplicate') {
+      this.#ctx.counters.duplicate();
+      return { ok: true, messageId, isDuplicate: true };
+    }
+    this.#ctx.counters.accepted();
+    const copy: DirectCopy = { to: this.#id, message, messageId, except: sendingSession };
+    this.deliver(copy);
+    if (sender !== this.key) this.#ctx.sessions.copyToSender(sender, copy);
+    return { ok: true, messageId, isDuplicate: false };
+  }
+
+  /** To all devices but one. Encoded once per encoding, one record per shard. */
+  deliver(copy: DirectCopy): void {
+    const groups = new Map<string, Device & { sessions: SessionId[] }>();
+    for (const [session, device] of this.#devices) {
+      if (session === copy.except) continue;
+      const name = `${device.shard}|${device.encoding}`;
+      const group = groups.get(name) ?? { ...device, sessions: [] };
+      group.sessions.push(session);
+      groups.set(name, group);
+    }
+    const publication = this.#publicationOf(copy);
+    const frames: { [Key in Encoding]?: Uint8Array } = {};
+    for (const { shard, encoding, sessions } of groups.values()) {
+      frames[encoding] ??= encodePublication(publication, encoding);
+      this.#ctx.sessions.deliver(shard, sessions, frames[encoding]);
+    }
+  }
+
+  #publicationOf({ to, message, messageId }: DirectCopy): Publication {
+    const { from, event, priority, payload } = message;
+    return {
+      type: 'DirectMessage',
+      id: messageId,
+      topic: `inbox:${this.#id}` as TopicName,
+      from,
+      to,
+      ...(event === undefined ? {} : { event }),
+      ...(priority === undefined ? {} : { priority }),
+      payload,
+      timestamp: this.#ctx.clock.wallMs(),
+    };
+  }
+}
