@@ -24,6 +24,7 @@ export const closeCodes = {
   overloaded: { code: 4004, reason: 'overloaded', reconnect: true, when: 'the server sheds load' },
   rate_limited: { code: 4005, reason: 'rate_limited', reconnect: true, when: 'kept breaking limits' },
   token_expired: { code: 4006, reason: 'token_expired', reconnect: true, when: 'reconnect with a new token' },
+  internal: { code: 4007, reason: 'internal', reconnect: true, when: 'a bug ended this session; an `Error internal` came before' },
   unauthorized: { code: 4500, reason: 'unauthorized', reconnect: false, when: 'no token in time, or not a valid one' },
   disconnected: { code: 4501, reason: 'disconnected', reconnect: false, when: 'by an administrator, a revocation or a limit' },
   protocol_error: { code: 4502, reason: 'protocol_error', reconnect: false, when: 'too many frames that are no envelopes' },

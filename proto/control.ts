@@ -38,7 +38,7 @@ export type FromShard =
   | { kind: 'drained'; sessionCount: number };
 
 /** `exit` leaves at once, `throw` is an uncaught exception, `hang` blocks the loop for ever. */
-export const failpointNames = ['shard.exit', 'shard.throw', 'shard.hang', 'session.throw'] as const;
+export const failpointNames = ['shard.exit', 'shard.throw', 'shard.hang'] as const;
 export type FailpointName = (typeof failpointNames)[number];
 
 /** Memory that all threads share, made once by the primary. */

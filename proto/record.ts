@@ -67,8 +67,18 @@ export interface RecordBodies {
   topicDeliver: [topic: TopicKey, encoding: Encoding, filter: string, frameCount: number, frames: Uint8Array];
   userAttach: [user: UserKey, session: SessionId, encoding: Encoding];
   userDetach: [user: UserKey, session: SessionId];
-  /** `except` is the sending session, which gets a reply instead of a copy. */
-  userDirect: [user: UserKey, to: UserId, except: SessionId | null, messageId: MessageId | null, ...PublicationBody];
+  /**
+   * To `user`'s home: a message to `to`, from `sender`. Without `messageId` it asks to be accepted; with one it is the
+   * sender's own copy. `except` is the sending session, which gets a reply instead.
+   */
+  userDirect: [
+    user: UserKey,
+    to: UserId,
+    sender: UserKey,
+    except: SessionId | null,
+    messageId: MessageId | null,
+    ...PublicationBody,
+  ];
   sessionDeliver: [sessions: SessionId[], frameCount: number, frames: Uint8Array];
 }
 

@@ -32,7 +32,7 @@ export function openKeySet(settings: KeySettings, secret: string | undefined): K
   if (settings.jwtJwksUrl !== undefined) return new RemoteKeySet(settings, settings.jwtJwksUrl);
   const isPublic = settings.jwtPublicKey !== undefined;
   const key = isPublic ? readPublicKey(settings.jwtPublicKey as string) : (secret as string);
-  const verify = makeVerifier(key, isPublic ? algorithmsOf(createPublicKey(key)) : ['HS256'], settings);
+  const verify = makeVerifier(key, isPublic ? algorithmsOf(createPublicKey(key)) : (settings.jwtAlgorithms ?? ['HS256']), settings);
   return { verifierFor: () => verify, load: async () => {} };
 }
 
@@ -42,10 +42,13 @@ function readPublicKey(pemOrPath: string): string {
   return createPublicKey(pem).export({ type: 'spki', format: 'pem' }) as string;
 }
 
-function makeVerifier(key: string, fallbackAlgorithms: JwtAlgorithm[], settings: KeySettings): Verify {
+/** Accepts the algorithms of the key's own kind that the settings allow, and no others. */
+function makeVerifier(key: string, ofKey: JwtAlgorithm[], settings: KeySettings): Verify {
+  const algorithms = ofKey.filter((algorithm) => settings.jwtAlgorithms?.includes(algorithm) ?? true);
+  if (algorithms.length === 0) throw new Error(`JWT_ALGORITHMS allows none of ${ofKey.join(', ')}, which the key is for`);
   const options = {
     key,
-    algorithms: settings.jwtAlgorithms ?? fallbackAlgorithms,
+    algorithms,
     requiredClaims: ['exp', 'sub'],
     clockTolerance: clockToleranceMs,
     cache: true,

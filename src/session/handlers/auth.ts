@@ -1,0 +1,15 @@
+/** `Auth` on a live session: a fresh token for the same user. (The first one is handled by session.ts, before it is live.) */
+import type { Handler } from '../outcome.ts';
+import { refuse } from '../outcome.ts';
+
+export const auth: Handler<'Auth'> = {
+  handle({ phase }, { data }, ctx) {
+    const verdict = ctx.tokens.verify(data.token);
+    if (!verdict.ok) return { do: 'refuse', refusal: verdict.refusal };
+    const { userId, tenant } = phase.identity;
+    if (verdict.identity.userId !== userId || verdict.identity.tenant !== tenant) {
+      return refuse('permission_denied', 'data.token is of another user or tenant; open a connection for it');
+    }
+    return { do: 'authenticate', identity: verdict.identity };
+  },
+};

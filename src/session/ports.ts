@@ -1,0 +1,131 @@
+/** What a session needs of the world around it: its connection, topics, users, tokens, time, counters. */
+import type { Clock } from '#kit/clock.ts';
+import type { MessageIds } from '#kit/message-id.ts';
+import type { TimerWheel } from '#kit/timer-wheel.ts';
+import type { CloseName } from '#proto/close-codes.ts';
+import type { Encoding } from '#proto/envelope.ts';
+import type { ErrorCode } from '#proto/error-codes.ts';
+import type { SessionId, ShardId, TopicKey, UserKey } from '#proto/names.ts';
+import type { LaneSpec } from '#proto/record.ts';
+import type { TokenVerifier } from '../auth/verify-token.ts';
+import type { BucketRate } from '../protect/token-bucket.ts';
+import type { Answer, Message } from '../wire/message.ts';
+
+/** Everything a session is given; one object for all sessions of a shard. */
+export interface SessionContext {
+  clock: Clock;
+  /** Names of failures, told to the client and logged. */
+  correlations: MessageIds;
+  timers: TimerWheel;
+  limits: SessionLimits;
+  node: NodeFacts;
+  tokens: TokenVerifier;
+  topics: TopicPort;
+  users: UserPort;
+  schedule: SchedulePort;
+  counters: SessionCounters;
+  log: SessionLog;
+}
+
+/** From the configuration. */
+export interface SessionLimits {
+  messageBytesMax: number;
+  subscriptionsMax: number;
+  outboxBytesMax: number;
+  heartbeatIntervalMs: number;
+  clientTimeoutMs: number;
+  /** Undefined: no limit. */
+  envelopeRate: BucketRate | undefined;
+}
+
+/** What `Status Connect` tells about the server. */
+export interface NodeFacts {
+  nodeId: string;
+  shard: ShardId;
+  version: string;
+}
+
+/** The connection under a session; three verbs and a gauge. */
+export interface Transport {
+  /** Complete frames, one write. */
+  write(frames: Uint8Array[]): void;
+  /** Bytes written and not yet taken by the kernel. */
+  bufferedBytes(): number;
+  /** Stop and go of reading: backpressure towards the client. */
+  pauseReading(): void;
+  resumeReading(): void;
+  ping(): void;
+  /** A close frame, then the end; forced after a second for a peer that does not answer. */
+  close(code: number, reason: string): void;
+}
+
+/** Names one request on its way to a home and back. */
+export type Correlation = number;
+
+/** A request to a home: answered at once when the home is here, later by `onAnswer` when it is elsewhere. */
+export type Requested = { state: 'answered'; answer: Answer } | { state: 'pending'; correlation: Correlation };
+
+/** Who is told the answer of a pending request, exactly once. */
+export interface AnswerReceiver {
+  onAnswer(correlation: Correlation, answer: Answer): void;
+}
+
+/** Who gets the frames of a lane. */
+export interface Subscriber {
+  deliver(frames: Uint8Array, frameCount: number): void;
+}
+
+export interface TopicPort {
+  /** When answered ok, `subscriber` is on the lane: nothing accepted after the answer is missed. */
+  subscribe(topic: TopicKey, lane: LaneSpec, subscriber: Subscriber & AnswerReceiver): Requested;
+  /** Also for a subscription that is still pending. */
+  unsubscribe(topic: TopicKey, lane: LaneSpec, subscriber: Subscriber): void;
+  publish(topic: TopicKey, message: Message, receiver: AnswerReceiver): Requested;
+}
+
+export interface UserPort {
+  /** When answered ok, direct messages reach the session. */
+  attach(user: UserKey, session: SessionId, encoding: Encoding, receiver: AnswerReceiver): Requested;
+  detach(user: UserKey, session: SessionId): void;
+  /** `session` is the sending one, which gets no copy; null when it is not a session. */
+  direct(to: UserKey, message: Message, from: UserKey, session: SessionId | null, receiver: AnswerReceiver): Requested;
+}
+
+/** How a session asks for its turn. */
+export interface SchedulePort {
+  /** It has envelopes waiting: run its slice soon. Idempotent. */
+  requestSlice(session: Runnable): void;
+  /** It has frames waiting: write them at the end of this turn. Idempotent. */
+  requestWrite(outbox: Writable): void;
+}
+
+export interface Runnable {
+  /** Handles up to `envelopesMax`; true while more wait. */
+  runSlice(envelopesMax: number): boolean;
+}
+
+export interface Writable {
+  write(): void;
+}
+
+export interface SessionCounters {
+  opened(): void;
+  closed(code: number): void;
+  received(envelopes: number, bytes: number): void;
+  sent(frames: number, bytes: number): void;
+  errored(code: ErrorCode): void;
+  subscriptions(change: number): void;
+  mailbox(change: number): void;
+  mailboxFull(outcome: 'paused' | 'refused'): void;
+  outbox(changeBytes: number): void;
+  wrote(): void;
+  slowConsumer(): void;
+  failed(): void;
+}
+
+export interface SessionLog {
+  /** A handler threw: `correlation` is what the client was told. */
+  failed(session: SessionId, correlation: string, error: unknown): void;
+  opened(session: SessionId, user: UserKey, encoding: Encoding): void;
+  closed(session: SessionId, close: CloseName | number): void;
+}

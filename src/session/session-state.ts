@@ -1,0 +1,39 @@
+/** What a session can be, and what it remembers while it is. */
+import type { Identity } from '../auth/token-claims.ts';
+import type { ClientEnvelope } from '#proto/data.ts';
+import type { TopicKey, TopicName } from '#proto/names.ts';
+import type { LaneSpec } from '#proto/record.ts';
+
+export type SessionPhase =
+  /** Connected, without a token yet. Only `Auth` and `Ping` are handled. */
+  | { name: 'connecting'; deadlineMs: number }
+  /** The token is good; the user's home and the topic of everyone do not know of the session yet. Envelopes wait. */
+  | { name: 'attaching'; identity: Identity; awaited: Set<AttachStep> }
+  | LivePhase
+  /** A close frame was sent; nothing is handled or delivered any more. */
+  | { name: 'closing' }
+  | { name: 'closed' };
+
+/** What must know of a session before it is live. */
+export type AttachStep = 'user' | 'everyone';
+
+export interface LivePhase {
+  name: 'live';
+  identity: Identity;
+  subscriptions: Map<TopicName, Subscription>;
+  /** `System token_expiring` was sent for this token. */
+  isExpiryAnnounced: boolean;
+}
+
+export interface Subscription {
+  key: TopicKey;
+  lane: LaneSpec;
+  /** False until the topic's home has answered. */
+  isActive: boolean;
+}
+
+/** A command whose answer is on its way; `subscription` is what a `Subscribe` waits for. */
+export interface WaitingCommand {
+  envelope: ClientEnvelope;
+  subscription?: Subscription;
+}

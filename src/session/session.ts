@@ -1,0 +1,414 @@
+/**
+ * The actor over one connection: takes its envelopes one at a time, answers each exactly once, delivers what it subscribed.
+ * Thread: the shard that has the connection. Called by shard/upgrade.ts (bytes, end of the connection), the duty cycle
+ * (slices, writes), and the subscriber table (deliveries).
+ * The only writer of its phase. Never waits: what a home elsewhere must answer comes back through `onAnswer`.
+ */
+import { assertNever } from '#kit/assert.ts';
+import type { TimerToken } from '#kit/timer-wheel.ts';
+import { type CloseName, closeCodes } from '#proto/close-codes.ts';
+import type { ClientEnvelope } from '#proto/data.ts';
+import type { Encoding } from '#proto/envelope.ts';
+import { refusal } from '#proto/error-codes.ts';
+import { authTimeoutMs, undecodableFramesMax } from '#proto/limits.ts';
+import { everyoneTopic, type SessionId, type TopicKey, topicKey, type UserKey, userKey } from '#proto/names.ts';
+import type { Identity } from '../auth/token-claims.ts';
+import { TokenBucket } from '../protect/token-bucket.ts';
+import { type Decoded, decodeFrame } from '../wire/decode-frame.ts';
+import type { Answer } from '../wire/message.ts';
+import { dueEvent, nextDeadlineMs, type SessionTimes } from './deadlines.ts';
+import { sessionHandlers } from './handlers/index.ts';
+import { Mailbox } from './mailbox.ts';
+import { Outbox } from './outbox.ts';
+import { type Handler, type LiveSession, type Outcome, refuse } from './outcome.ts';
+import type { AnswerReceiver, Correlation, Requested, SessionContext, Subscriber, Transport } from './ports.ts';
+import { Replies } from './replies.ts';
+import type { AttachStep, SessionPhase, WaitingCommand } from './session-state.ts';
+
+/** Commands whose answers are on their way; more are refused as `busy`. */
+const waitingMax = 1024;
+/** How soon a home that was not reachable is told of the session again, milliseconds. */
+const attachRetryMs = 500;
+/** Envelopes refused for their rate in a row before the connection closes with 4005. */
+const rateStrikesMax = 100;
+
+export class Session implements Subscriber, AnswerReceiver {
+  readonly id: SessionId;
+  readonly encoding: Encoding;
+  readonly #transport: Transport;
+  readonly #ctx: SessionContext;
+  readonly #mailbox = new Mailbox();
+  readonly #outbox: Outbox;
+  readonly #replies: Replies;
+  #phase: SessionPhase;
+  /** By correlation: commands, and the steps of becoming live. */
+  #waiting = new Map<Correlation, WaitingCommand | AttachStep>();
+  #isReadingPaused = false;
+  #lastHeardMs: number;
+  #lastPingMs: number;
+  #attachAtMs = Number.POSITIVE_INFINITY;
+  #timer: TimerToken | undefined;
+  /** Frames in a row that were no envelopes. */
+  #undecodableCount = 0;
+  /** Made with the first envelope: most connections of a large server are silent. */
+  #bucket: TokenBucket | undefined;
+  #rateStrikes = 0;
+
+  constructor(id: SessionId, encoding: Encoding, transport: Transport, ctx: SessionContext) {
+    this.id = id;
+    this.encoding = encoding;
+    this.#transport = transport;
+    this.#ctx = ctx;
+    this.#outbox = new Outbox(transport, ctx.limits.outboxBytesMax, ctx);
+    this.#replies = new Replies(this, ctx);
+    const nowMs = ctx.clock.monotonicMs();
+    this.#lastHeardMs = nowMs;
+    this.#lastPingMs = nowMs;
+    this.#phase = { name: 'connecting', deadlineMs: nowMs + authTimeoutMs };
+    ctx.counters.opened();
+    this.#scheduleTimer();
+  }
+
+  get isLive(): boolean {
+    return this.#phase.name === 'live';
+  }
+
+  get isOpen(): boolean {
+    return this.#phase.name !== 'closing' && this.#phase.name !== 'closed';
+  }
+
+  /** Whose session it is; undefined before a token. */
+  get userKey(): UserKey | undefined {
+    const identity = this.#identity();
+    return identity && userKey(identity.tenant, identity.userId);
+  }
+
+  /** The token of the handshake, or of the first `Auth`, is good. */
+  authenticate(identity: Identity): void {
+    if (this.#phase.name !== 'connecting') return;
+    this.#phase = { name: 'attaching', identity, awaited: new Set(['user', 'everyone']) };
+    this.attach();
+  }
+
+  /** Tells the homes that wait for this session of it; again, after a home was restarted. [SES1] */
+  attach(): void {
+    const phase = this.#phase;
+    if (phase.name !== 'attaching' && phase.name !== 'live') return;
+    this.#attachAtMs = Number.POSITIVE_INFINITY;
+    const { tenant, userId } = phase.identity;
+    const isEveryoneAwaited = phase.name === 'attaching' && phase.awaited.has('everyone');
+    this.#awaitStep('user', this.#ctx.users.attach(userKey(tenant, userId), this.id, this.encoding, this));
+    if (isEveryoneAwaited) this.#awaitStep('everyone', this.#ctx.topics.subscribe(this.#everyoneKey(phase.identity), [this.encoding, ''], this));
+  }
+
+  /** A frame arrived; `borrowedBytes` are not kept. */
+  onFrame(borrowedBytes: Uint8Array): void {
+    if (!this.isOpen) return;
+    this.onHeard();
+    const decoded = decodeFrame(borrowedBytes, this.encoding);
+    this.#ctx.counters.received(decoded.length, borrowedBytes.length);
+    for (const entry of decoded) this.#accept(entry);
+    if (this.#mailbox.shouldPause && !this.#isReadingPaused) this.#pauseReading();
+    this.#ctx.schedule.requestSlice(this);
+  }
+
+  /** Any sign of life. */
+  onHeard(): void {
+    this.#lastHeardMs = this.#ctx.clock.monotonicMs();
+  }
+
+  /** Handles up to `envelopesMax`; true while more wait that can be handled. */
+  runSlice(envelopesMax: number): boolean {
+    for (let count = 0; count < envelopesMax; count++) {
+      if (this.#phase.name !== 'live' && this.#phase.name !== 'connecting') return false;
+      const entry = this.#mailbox.take();
+      if (entry === undefined) break;
+      this.#ctx.counters.mailbox(-1);
+      this.#handle(entry);
+    }
+    if (this.#isReadingPaused && this.#mailbox.mayResume) this.#resumeReading();
+    return this.#mailbox.size > 0;
+  }
+
+  /** The home of a pending request has answered. */
+  onAnswer(correlation: Correlation, answer: Answer): void {
+    const waiting = this.#waiting.get(correlation);
+    this.#waiting.delete(correlation);
+    if (waiting === undefined || !this.isOpen) return;
+    if (waiting === 'user' || waiting === 'everyone') return this.#onAttached(waiting, answer);
+    const { envelope } = waiting;
+    const live = this.#live();
+    const { finish } = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
+    if (live === undefined || finish === undefined) return;
+    this.#guarded(envelope, () => finish(live, waiting, answer, this.#ctx));
+  }
+
+  /** Frames of a lane. */
+  deliver(frames: Uint8Array, frameCount: number): void {
+    if (!this.isOpen) return;
+    if (this.#outbox.push(frames, frameCount) === 'slow') {
+      this.#ctx.counters.slowConsumer();
+      this.close('slow_consumer');
+    }
+  }
+
+  /** The server will go; the client learns when to come back. */
+  announceDrain(reconnectAfterMs: number): void {
+    if (this.isOpen) this.#replies.send('System', undefined, { event: 'draining', reconnectAfterMs });
+  }
+
+  /** Ends the session from this side. What waits is written first, except for one who does not read. */
+  close(name: CloseName): void {
+    if (!this.isOpen) return;
+    this.#leave();
+    this.#phase = { name: 'closing' };
+    if (name === 'slow_consumer') this.#outbox.discard();
+    else this.#outbox.write();
+    this.#ctx.log.closed(this.id, name);
+    this.#transport.close(closeCodes[name].code, closeCodes[name].reason);
+  }
+
+  /** The connection is gone, whoever ended it. The last call. */
+  onTransportClosed(code: number): void {
+    if (this.#phase.name === 'closed') return;
+    if (this.isOpen) {
+      this.#leave();
+      this.#ctx.log.closed(this.id, code);
+    }
+    this.#phase = { name: 'closed' };
+    this.#outbox.discard();
+    this.#ctx.counters.closed(code);
+  }
+
+  // ---- envelopes
+
+  #accept(entry: Decoded): void {
+    if (this.#mailbox.tryPush(entry) === 'queued') {
+      this.#ctx.counters.mailbox(1);
+      return;
+    }
+    this.#ctx.counters.mailboxFull('refused');
+    this.#replies.error(entry.ok ? entry.envelope : entry, refusal('busy', 'too many envelopes are waiting', 1000));
+  }
+
+  #handle(entry: Decoded): void {
+    const waitMs = this.#rateWaitMs();
+    if (waitMs > 0) return this.#refuseForRate(entry, waitMs);
+    if (!entry.ok) return this.#onUndecodable(entry);
+    this.#undecodableCount = 0;
+    const { envelope } = entry;
+    const live = this.#live();
+    if (live === undefined) return this.#handleBeforeLive(envelope);
+    if (this.#waiting.size >= waitingMax) {
+      return this.#replies.error(envelope, refusal('busy', `${waitingMax} commands wait for their answers already`, 1000));
+    }
+    const handler = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
+    this.#guarded(envelope, () => handler.handle(live, envelope, this.#ctx));
+  }
+
+  /** Without a token: `Auth` begins, `Ping` is answered, everything else is refused. */
+  #handleBeforeLive(envelope: ClientEnvelope): void {
+    if (envelope.type === 'Ping') return this.#apply(envelope, { do: 'pong', data: envelope.data });
+    if (envelope.type !== 'Auth') return this.#apply(envelope, refuse('unauthorized', 'send Auth with a token first'));
+    const verdict = this.#ctx.tokens.verify(envelope.data.token);
+    if (verdict.ok) return this.#apply(envelope, { do: 'authenticate', identity: verdict.identity });
+    this.#replies.error(envelope, verdict.refusal);
+    this.close('unauthorized');
+  }
+
+  #onUndecodable(entry: Decoded & { ok: false }): void {
+    this.#undecodableCount = entry.isEnvelope ? 0 : this.#undecodableCount + 1;
+    if (this.#undecodableCount >= undecodableFramesMax) return this.close('protocol_error');
+    this.#replies.error(entry, entry.refusal);
+  }
+
+  /** Runs a handler; one that throws ends this session and touches nothing else. [SES2] */
+  #guarded(envelope: ClientEnvelope, run: () => Outcome): void {
+    let outcome: Outcome;
+    try {
+      outcome = run();
+    } catch (error) {
+      const correlation = this.#ctx.correlations.next();
+      this.#ctx.counters.failed();
+      this.#ctx.log.failed(this.id, correlation, error);
+      this.#replies.error(envelope, refusal('internal', `internal error ${correlation}`));
+      return this.close('internal');
+    }
+    this.#apply(envelope, outcome);
+  }
+
+  #apply(envelope: ClientEnvelope, outcome: Outcome): void {
+    switch (outcome.do) {
+      case 'reply':
+        return this.#replies.status(envelope, outcome.data);
+      case 'pong':
+        return this.#replies.send('Pong', envelope.id, outcome.data);
+      case 'refuse':
+        return this.#replies.error(envelope, outcome.refusal);
+      case 'wait':
+        this.#waiting.set(outcome.correlation, outcome.command);
+        return;
+      case 'authenticate':
+        this.#replies.status(envelope, { expiresAt: outcome.identity.expiresAtMs });
+        return this.#useIdentity(outcome.identity);
+      case 'close':
+        return this.close(outcome.close);
+      default:
+        assertNever(outcome);
+    }
+  }
+
+  #rateWaitMs(): number {
+    const rate = this.#ctx.limits.envelopeRate;
+    if (rate === undefined) return 0;
+    const nowMs = this.#ctx.clock.monotonicMs();
+    this.#bucket ??= new TokenBucket(rate, nowMs);
+    const waitMs = this.#bucket.take(rate, nowMs);
+    if (waitMs === 0) this.#rateStrikes = 0;
+    return waitMs;
+  }
+
+  #refuseForRate(entry: Decoded, waitMs: number): void {
+    this.#rateStrikes++;
+    if (this.#rateStrikes > rateStrikesMax) return this.close('rate_limited');
+    this.#replies.error(entry.ok ? entry.envelope : entry, refusal('rate_limited', 'too many envelopes from this connection', waitMs));
+  }
+
+  // ---- becoming live
+
+  #awaitStep(step: AttachStep, requested: Requested): void {
+    if (requested.state === 'answered') this.#onAttached(step, requested.answer);
+    else this.#waiting.set(requested.correlation, step);
+  }
+
+  #onAttached(step: AttachStep, answer: Answer): void {
+    if (!answer.ok && answer.refusal.code === 'busy') return this.#attachAgainAfter(attachRetryMs);
+    if (this.#phase.name !== 'attaching') return;
+    if (!answer.ok) {
+      this.#replies.error({}, answer.refusal);
+      return this.close('disconnected');
+    }
+    this.#phase.awaited.delete(step);
+    if (this.#phase.awaited.size === 0) this.#enterLive(this.#phase.identity);
+  }
+
+  /** The home is being restarted, or the way there is full. */
+  #attachAgainAfter(waitMs: number): void {
+    this.#attachAtMs = this.#ctx.clock.monotonicMs() + waitMs;
+    this.#scheduleTimer();
+  }
+
+  #enterLive(identity: Identity): void {
+    this.#phase = { name: 'live', identity, subscriptions: new Map(), isExpiryAnnounced: false };
+    const { limits, node } = this.#ctx;
+    this.#replies.send('Status', undefined, {
+      op: 'Connect',
+      sessionId: this.id,
+      userId: identity.userId,
+      tenant: identity.tenant,
+      node: node.nodeId,
+      shard: node.shard,
+      heartbeatMs: limits.heartbeatIntervalMs,
+      maxMessageBytes: limits.messageBytesMax,
+      serverVersion: node.version,
+    });
+    this.#ctx.log.opened(this.id, userKey(identity.tenant, identity.userId), this.encoding);
+    this.#scheduleTimer();
+    if (this.#mailbox.size > 0) this.#ctx.schedule.requestSlice(this);
+  }
+
+  #useIdentity(identity: Identity): void {
+    if (this.#phase.name === 'connecting') return this.authenticate(identity);
+    if (this.#phase.name !== 'live') return;
+    this.#phase.identity = identity;
+    this.#phase.isExpiryAnnounced = false;
+    this.#scheduleTimer();
+  }
+
+  /** Nothing is delivered to, or expected from, this session any more. */
+  #leave(): void {
+    if (this.#timer !== undefined) this.#ctx.timers.cancel(this.#timer);
+    this.#ctx.counters.mailbox(-this.#mailbox.size);
+    this.#mailbox.clear();
+    const phase = this.#phase;
+    if (phase.name !== 'attaching' && phase.name !== 'live') return;
+    this.#ctx.users.detach(userKey(phase.identity.tenant, phase.identity.userId), this.id);
+    this.#ctx.topics.unsubscribe(this.#everyoneKey(phase.identity), [this.encoding, ''], this);
+    if (phase.name !== 'live') return;
+    for (const { key, lane } of phase.subscriptions.values()) this.#ctx.topics.unsubscribe(key, lane, this);
+    this.#ctx.counters.subscriptions(-phase.subscriptions.size);
+  }
+
+  // ---- time
+
+  /** Called by the timer wheel. */
+  onDeadline(): void {
+    const times = this.#times();
+    switch (dueEvent(this.#phase, times, this.#ctx.limits)) {
+      case 'auth_timeout':
+        return this.close('unauthorized');
+      case 'heartbeat_timeout':
+        return this.close('heartbeat_timeout');
+      case 'token_expired':
+        return this.close('token_expired');
+      case 'token_expiring':
+        this.#announceExpiry();
+        break;
+      case 'attach':
+        this.attach();
+        break;
+      case 'ping':
+        this.#lastPingMs = times.nowMs;
+        this.#transport.ping();
+        break;
+    }
+    this.#scheduleTimer();
+  }
+
+  #announceExpiry(): void {
+    if (this.#phase.name !== 'live') return;
+    this.#phase.isExpiryAnnounced = true;
+    this.#replies.send('System', undefined, { event: 'token_expiring', expiresAt: this.#phase.identity.expiresAtMs });
+  }
+
+  #scheduleTimer(): void {
+    if (this.#timer !== undefined) this.#ctx.timers.cancel(this.#timer);
+    this.#timer = this.#ctx.timers.schedule(nextDeadlineMs(this.#phase, this.#times(), this.#ctx.limits), this);
+  }
+
+  #times(): SessionTimes {
+    const { clock } = this.#ctx;
+    return {
+      nowMs: clock.monotonicMs(),
+      wallMs: clock.wallMs(),
+      lastHeardMs: this.#lastHeardMs,
+      lastPingMs: this.#lastPingMs,
+      attachAtMs: this.#attachAtMs,
+    };
+  }
+
+  // ---- reading
+
+  #pauseReading(): void {
+    this.#isReadingPaused = true;
+    this.#ctx.counters.mailboxFull('paused');
+    this.#transport.pauseReading();
+  }
+
+  #resumeReading(): void {
+    this.#isReadingPaused = false;
+    this.#transport.resumeReading();
+  }
+
+  #live(): LiveSession | undefined {
+    return this.#phase.name === 'live' ? { session: this, phase: this.#phase } : undefined;
+  }
+
+  #identity(): Identity | undefined {
+    return this.#phase.name === 'live' || this.#phase.name === 'attaching' ? this.#phase.identity : undefined;
+  }
+
+  #everyoneKey(identity: Identity): TopicKey {
+    return topicKey(identity.tenant, everyoneTopic);
+  }
+}

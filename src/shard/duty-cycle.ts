@@ -1,0 +1,159 @@
+/**
+ * The loop of a shard: read rings, run sessions, flush topics, write outboxes, ring doorbells.
+ * Thread: shard. A turn runs at the end of the event loop turn in which something happened, and every tick.
+ * Topics wait for company up to the flush interval, but only while the shard is busy writing: an idle shard answers in
+ * the same turn. Outboxes are written in every turn: one write per connection, whatever it got. [FAN2]
+ */
+import type { Clock } from '#kit/clock.ts';
+import type { FlushPort, FlushTarget, FlushWait } from '../topic/ports.ts';
+import type { Runnable, SchedulePort, Writable } from '../session/ports.ts';
+
+/** Records read from each ring, and envelopes handled of each session, before others get their turn. */
+const recordsPerTurnMax = 1024;
+const envelopesPerSliceMax = 64;
+/** Longest wait of a `low` publication, milliseconds (architecture, section 2). */
+const lazyWaitMs = 100;
+/** A safety net below every doorbell, and the beat of timers. Milliseconds. */
+const tickMs = 25;
+/** A full ring is tried again after this long, milliseconds: the reader needs time, not a spinning writer. */
+const backlogRetryMs = 1;
+/** Busy is more than this many socket writes within the last tenth of a second or so: about a tenth of a core. */
+const busyWrites = 1500;
+const busyMemoryMs = 100;
+
+export interface DutyContext {
+  clock: Clock;
+  flushIntervalMs: number;
+  /** Reads rings; true when there may be more. */
+  readRings(recordsMax: number): boolean;
+  flushRings(): void;
+  /** Records wait for room in a ring: nobody will ring when there is some. */
+  hasRingBacklog(): boolean;
+  /** True when nothing is left to read and the doorbells will wake this shard. */
+  trySleep(): boolean;
+  /** Timers, heartbeat: every tick. */
+  onTick(): void;
+  onFlush(): void;
+}
+
+export class DutyCycle implements SchedulePort, FlushPort {
+  readonly #ctx: DutyContext;
+  readonly #ready = new Set<Runnable>();
+  #outboxes: Writable[] = [];
+  #due: Record<FlushWait, Set<FlushTarget>> = { now: new Set(), window: new Set(), lazy: new Set() };
+  #isTurnScheduled = false;
+  #windowTimer: NodeJS.Timeout | undefined;
+  #lastFlushMs = Number.NEGATIVE_INFINITY;
+  #lazySinceMs = 0;
+  /** Socket writes, forgotten exponentially, as of `#writesAtMs`. */
+  #recentWrites = 0;
+  #writesAtMs = 0;
+  #ticker: NodeJS.Timeout | undefined;
+
+  constructor(ctx: DutyContext) {
+    this.#ctx = ctx;
+  }
+
+  start(): void {
+    this.#ticker = setInterval(() => {
+      this.#ctx.onTick();
+      this.#turn();
+    }, tickMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#ticker);
+    clearTimeout(this.#windowTimer);
+  }
+
+  /** A turn, at the end of this turn of the event loop. Idempotent. */
+  wake = (): void => {
+    if (this.#isTurnScheduled) return;
+    this.#isTurnScheduled = true;
+    setImmediate(() => {
+      this.#isTurnScheduled = false;
+      this.#turn();
+    });
+  };
+
+  requestSlice(session: Runnable): void {
+    this.#ready.add(session);
+    this.wake();
+  }
+
+  requestWrite(outbox: Writable): void {
+    this.#outboxes.push(outbox);
+    this.wake();
+  }
+
+  requestFlush(topic: FlushTarget, wait: FlushWait): void {
+    if (wait === 'lazy' && this.#due.lazy.size === 0) this.#lazySinceMs = this.#ctx.clock.monotonicMs();
+    this.#due[wait].add(topic);
+    this.wake();
+  }
+
+  #turn(): void {
+    const hasMoreRecords = this.#ctx.readRings(recordsPerTurnMax);
+    this.#runSlices();
+    this.#flushTopics();
+    this.#writeOutboxes();
+    this.#ctx.flushRings();
+    if (this.#ctx.hasRingBacklog()) this.#wakeAfter(backlogRetryMs);
+    if (hasMoreRecords || this.#ready.size > 0 || !this.#ctx.trySleep()) this.wake();
+  }
+
+  #runSlices(): void {
+    for (const session of [...this.#ready]) {
+      this.#ready.delete(session);
+      if (session.runSlice(envelopesPerSliceMax)) this.#ready.add(session);
+    }
+  }
+
+  #flushTopics(): void {
+    const nowMs = this.#ctx.clock.monotonicMs();
+    this.#flushAll('now');
+    if (this.#due.lazy.size > 0 && nowMs - this.#lazySinceMs >= lazyWaitMs) this.#flushAll('lazy');
+    if (this.#due.window.size === 0) return;
+    const waitMs = this.#isBusy(nowMs) ? this.#lastFlushMs + this.#ctx.flushIntervalMs - nowMs : 0;
+    if (waitMs > 0) return this.#wakeAfter(waitMs);
+    this.#lastFlushMs = nowMs;
+    this.#flushAll('window');
+  }
+
+  #flushAll(wait: FlushWait): void {
+    const topics = this.#due[wait];
+    if (topics.size === 0) return;
+    this.#due[wait] = new Set();
+    for (const topic of topics) topic.flush();
+  }
+
+  #isBusy(nowMs: number): boolean {
+    return this.#writesRemembered(nowMs) > busyWrites;
+  }
+
+  #wakeAfter(waitMs: number): void {
+    this.#windowTimer ??= setTimeout(() => {
+      this.#windowTimer = undefined;
+      this.#turn();
+    }, waitMs);
+  }
+
+  #writeOutboxes(): void {
+    if (this.#outboxes.length === 0) return;
+    const outboxes = this.#outboxes;
+    this.#outboxes = [];
+    for (const outbox of outboxes) outbox.write();
+    this.#countWrites(outboxes.length);
+    this.#ctx.onFlush();
+  }
+
+  #countWrites(count: number): void {
+    const nowMs = this.#ctx.clock.monotonicMs();
+    this.#recentWrites = this.#writesRemembered(nowMs) + count;
+    this.#writesAtMs = nowMs;
+  }
+
+  #writesRemembered(nowMs: number): number {
+    return this.#recentWrites * Math.exp((this.#writesAtMs - nowMs) / busyMemoryMs);
+  }
+}

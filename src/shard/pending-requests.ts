@@ -1,0 +1,62 @@
+/**
+ * Requests of this shard whose answers are on their way from a home in another thread.
+ * Every one is settled exactly once: by its answer, or as `busy` when the home's thread is gone. No timers: an answer
+ * comes through a ring in order, or the supervisor ends the thread that owes it.
+ */
+import { refusal } from '#proto/error-codes.ts';
+import type { ShardId } from '#proto/names.ts';
+import { type Answer, refused } from '../wire/message.ts';
+import type { AnswerReceiver, Correlation } from '../session/ports.ts';
+
+interface Pending {
+  receiver: AnswerReceiver;
+  home: ShardId;
+}
+
+/** Correlations are uint32 in the record header; 0 means that nobody waits. */
+const correlationMax = 0xffff_ffff;
+export const noCorrelation: Correlation = 0;
+
+/** Clients come back to a home that is being restarted after about this long, milliseconds. */
+const retryAfterMs = 500;
+
+export class PendingRequests {
+  readonly #pending = new Map<Correlation, Pending>();
+  #last: Correlation = noCorrelation;
+
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  open(receiver: AnswerReceiver, home: ShardId): Correlation {
+    this.#last = this.#last === correlationMax ? 1 : this.#last + 1;
+    this.#pending.set(this.#last, { receiver, home });
+    return this.#last;
+  }
+
+  settle(correlation: Correlation, answer: Answer): void {
+    const pending = this.#pending.get(correlation);
+    this.#pending.delete(correlation);
+    pending?.receiver.onAnswer(correlation, answer);
+  }
+
+  /** It was never sent: the caller tells its receiver. */
+  forget(correlation: Correlation): void {
+    this.#pending.delete(correlation);
+  }
+
+  /** The thread of `home` died: nothing of what it owes will come. */
+  failAll(home: ShardId): void {
+    for (const [correlation, pending] of [...this.#pending]) {
+      if (pending.home === home) this.settle(correlation, homeRestarting());
+    }
+  }
+}
+
+export function homeRestarting(): Answer {
+  return refused(refusal('busy', 'the home of this name is being restarted', retryAfterMs));
+}
+
+export function homeCongested(): Answer {
+  return refused(refusal('busy', 'the way to the home of this name is full', retryAfterMs));
+}

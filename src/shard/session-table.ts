@@ -1,0 +1,28 @@
+/** The sessions of this shard, by id. Thread: shard. */
+import type { SessionId } from '#proto/names.ts';
+import type { Session } from '../session/session.ts';
+
+export class SessionTable {
+  readonly #sessions = new Map<SessionId, Session>();
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  add(session: Session): void {
+    this.#sessions.set(session.id, session);
+  }
+
+  delete(id: SessionId): void {
+    this.#sessions.delete(id);
+  }
+
+  /** The same bytes to each of these; those that are gone are skipped. */
+  deliver(ids: readonly SessionId[], frameCount: number, frames: Uint8Array): void {
+    for (const id of ids) this.#sessions.get(id)?.deliver(frames, frameCount);
+  }
+
+  [Symbol.iterator](): Iterator<Session> {
+    return this.#sessions.values();
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * All links of this shard, by peer.
+ * Thread: shard. Links come and go by control messages of the primary; the duty cycle reads and flushes them.
+ */
+import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
+import type { ShardId } from '#proto/names.ts';
+import { packMsgpack } from '../wire/codec.ts';
+import { type LinkContext, type LinkMemory, ThreadLink } from './thread-link.ts';
+
+export class ThreadLinks {
+  readonly #ctx: LinkContext;
+  readonly #links = new Map<ShardId, ThreadLink>();
+  readonly #wake: () => void;
+
+  /** `wake` asks for a turn of the duty cycle. */
+  constructor(ctx: LinkContext, wake: () => void) {
+    this.#ctx = ctx;
+    this.#wake = wake;
+  }
+
+  get self(): ShardId {
+    return this.#ctx.self;
+  }
+
+  isUp(peer: ShardId): boolean {
+    return this.#links.has(peer);
+  }
+
+  /** A new generation of the link to `peer`; the old one, if any, is dropped. */
+  connect(peer: ShardId, memory: LinkMemory): void {
+    this.disconnect(peer);
+    this.#links.set(peer, new ThreadLink(memory, this.#ctx, this.#wake));
+    this.#wake();
+  }
+
+  disconnect(peer: ShardId): void {
+    this.#links.get(peer)?.close();
+    this.#links.delete(peer);
+  }
+
+  /** 'down' when the peer's thread is gone; otherwise see ThreadLink.send. */
+  send<Kind extends RecordKind>(
+    peer: ShardId,
+    kind: Kind,
+    correlation: number,
+    body: RecordBodies[Kind],
+  ): 'taken' | 'refused' | 'dropped' | 'down' {
+    const link = this.#links.get(peer);
+    if (link === undefined) return 'down';
+    this.#wake();
+    return link.send(kind, correlation, packMsgpack(body));
+  }
+
+  /** Reads up to `recordsMax` records of each peer; true when there may be more. */
+  read(handler: (header: RecordHeader, ownedBody: Uint8Array) => void, recordsMax: number): boolean {
+    let hasMore = false;
+    for (const link of this.#links.values()) {
+      if (link.read(handler, recordsMax) === recordsMax) hasMore = true;
+    }
+    return hasMore;
+  }
+
+  flush(): void {
+    for (const link of this.#links.values()) link.flush();
+  }
+
+  get hasBacklog(): boolean {
+    return [...this.#links.values()].some((link) => link.hasBacklog);
+  }
+
+  /** False: something arrived while going to sleep. */
+  tryArm(): boolean {
+    let isArmed = true;
+    for (const link of this.#links.values()) isArmed = link.tryArm() && isArmed;
+    return isArmed;
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * The way from sessions to users: here when the home is this shard, through a ring when it is another.
+ * Thread: shard. Called by sessions, their handlers and the HTTP routes.
+ */
+import type { Encoding } from '#proto/envelope.ts';
+import { type SessionId, userOfKey, type UserKey } from '#proto/names.ts';
+import type { RecordBodies } from '#proto/record.ts';
+import type { AnswerReceiver, Requested, UserPort } from '../session/ports.ts';
+import { type Message, messageToBody } from '../wire/message.ts';
+import type { Homes } from './homes.ts';
+import { homeCongested, homeRestarting, noCorrelation, type PendingRequests } from './pending-requests.ts';
+import type { ThreadLinks } from './thread-links.ts';
+import type { UserTable } from './user-table.ts';
+
+export interface UserRoute {
+  homes: Homes;
+  links: ThreadLinks;
+  pending: PendingRequests;
+  users: UserTable;
+}
+
+export class RoutedUserPort implements UserPort {
+  readonly #route: UserRoute;
+
+  constructor(route: UserRoute) {
+    this.#route = route;
+  }
+
+  attach(user: UserKey, session: SessionId, encoding: Encoding, receiver: AnswerReceiver): Requested {
+    const { homes, users } = this.#route;
+    const home = homes.of(user);
+    if (home === homes.self) return { state: 'answered', answer: users.attach(user, session, home, encoding) };
+    return this.#request(user, 'userAttach', [user, session, encoding], receiver);
+  }
+
+  detach(user: UserKey, session: SessionId): void {
+    const { homes, links, users } = this.#route;
+    const home = homes.of(user);
+    if (home === homes.self) users.detach(user, session);
+    else links.send(home, 'userDetach', noCorrelation, [user, session]);
+  }
+
+  direct(to: UserKey, message: Message, from: UserKey, session: SessionId | null, receiver: AnswerReceiver): Requested {
+    const { homes, users } = this.#route;
+    if (homes.of(to) === homes.self) {
+      return { state: 'answered', answer: users.direct(to, message, from, session ?? undefined) };
+    }
+    const body: RecordBodies['userDirect'] = [to, userOfKey(to), from, session, null, ...messageToBody(message)];
+    return this.#request(to, 'userDirect', body, receiver);
+  }
+
+  #request<Kind extends 'userAttach' | 'userDirect'>(
+    user: UserKey,
+    kind: Kind,
+    body: RecordBodies[Kind],
+    receiver: AnswerReceiver,
+  ): Requested {
+    const { homes, links, pending } = this.#route;
+    const home = homes.of(user);
+    const correlation = pending.open(receiver, home);
+    const sent = links.send(home, kind, correlation, body);
+    if (sent === 'taken') return { state: 'pending', correlation };
+    pending.forget(correlation);
+    return { state: 'answered', answer: sent === 'down' ? homeRestarting() : homeCongested() };
+  }
+}
