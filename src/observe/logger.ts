@@ -21,15 +21,17 @@ const waitingBytesMax = 1024 * 1024;
 export interface LogDestination extends DestinationStream {
   /** Everything written so far is handed to the operating system; for the last lines of a process. */
   flushSync(): void;
+  /** `listener` hears of each line that was dropped. */
+  onDrop(listener: () => void): void;
 }
 
-/** Thread: primary. `onDrop` hears of each line that was dropped. */
-export function openLogDestination(settings: LogSettings, onDrop: () => void): LogDestination {
+/** Thread: primary. */
+export function openLogDestination(settings: Pick<LogSettings, 'logFormat'>): LogDestination {
   const stdout = destination({ dest: 1, sync: false, maxLength: waitingBytesMax });
-  stdout.on('drop', onDrop);
-  stdout.on('error', onDrop); // the disk is full or the reader is gone: the service goes on
+  stdout.on('error', () => {}); // the disk is full or the reader is gone: the service goes on
   const format = settings.logFormat === 'pretty' ? prettyLine : (line: string) => line;
   return {
+    onDrop: (listener) => void stdout.on('drop', listener).on('error', listener),
     write: (line) => void stdout.write(format(line)),
     flushSync: () => {
       try {

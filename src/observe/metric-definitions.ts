@@ -17,7 +17,8 @@ export interface MetricDefinition {
   isPerShard?: true;
 }
 
-const closeValues: string[] = [...Object.values(closeCodes).map((row) => String(row.code)), '1000', '1001', '1005', '1006', 'other'];
+/** Close codes that are counted by name; all others are `other`. */
+export const closeLabels: readonly string[] = [...Object.values(closeCodes).map((row) => String(row.code)), '1000', '1001', '1005', '1006', 'other'];
 
 export const metricDefinitions = {
   connectionsActive: gauge('websocket_connections_active', 'WebSocket connections open now'),
@@ -26,7 +27,7 @@ export const metricDefinitions = {
     name: 'reason',
     values: ['origin', 'path', 'no_upgrade', 'too_fast', 'too_many_from_address', 'full', 'draining', 'unauthorized'],
   }),
-  closes: counter('websocket_closes_total', 'Connections closed, by close code', { name: 'code', values: closeValues }),
+  closes: counter('websocket_closes_total', 'Connections closed, by close code', { name: 'code', values: closeLabels }),
   messages: counter('websocket_messages_total', 'Envelopes received from and frames delivered to clients', {
     name: 'direction',
     values: ['in', 'out'],

@@ -84,6 +84,7 @@ export interface TopicPort {
 }
 
 export interface UserPort {
+  homeOf(user: UserKey): ShardId;
   /** When answered ok, direct messages reach the session. */
   attach(user: UserKey, session: SessionId, encoding: Encoding, receiver: AnswerReceiver): Requested;
   detach(user: UserKey, session: SessionId): void;

@@ -11,7 +11,7 @@ import type { ClientEnvelope } from '#proto/data.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import { refusal } from '#proto/error-codes.ts';
 import { authTimeoutMs, undecodableFramesMax } from '#proto/limits.ts';
-import { everyoneTopic, type SessionId, type TopicKey, topicKey, type UserKey, userKey } from '#proto/names.ts';
+import { everyoneTopic, type SessionId, type ShardId, type TopicKey, topicKey, userKey } from '#proto/names.ts';
 import type { Identity } from '../auth/token-claims.ts';
 import { TokenBucket } from '../protect/token-bucket.ts';
 import { type Decoded, decodeFrame } from '../wire/decode-frame.ts';
@@ -69,18 +69,8 @@ export class Session implements Subscriber, AnswerReceiver {
     this.#scheduleTimer();
   }
 
-  get isLive(): boolean {
-    return this.#phase.name === 'live';
-  }
-
   get isOpen(): boolean {
     return this.#phase.name !== 'closing' && this.#phase.name !== 'closed';
-  }
-
-  /** Whose session it is; undefined before a token. */
-  get userKey(): UserKey | undefined {
-    const identity = this.#identity();
-    return identity && userKey(identity.tenant, identity.userId);
   }
 
   /** The token of the handshake, or of the first `Auth`, is good. */
@@ -99,6 +89,13 @@ export class Session implements Subscriber, AnswerReceiver {
     const isEveryoneAwaited = phase.name === 'attaching' && phase.awaited.has('everyone');
     this.#awaitStep('user', this.#ctx.users.attach(userKey(tenant, userId), this.id, this.encoding, this));
     if (isEveryoneAwaited) this.#awaitStep('everyone', this.#ctx.topics.subscribe(this.#everyoneKey(phase.identity), [this.encoding, ''], this));
+  }
+
+  /** The thread of `home` was restarted: if it is this user's home, it must hear of the session again. */
+  onHomeUp(home: ShardId): void {
+    const phase = this.#phase;
+    if (phase.name !== 'attaching' && phase.name !== 'live') return;
+    if (this.#ctx.users.homeOf(userKey(phase.identity.tenant, phase.identity.userId)) === home) this.attach();
   }
 
   /** A frame arrived; `borrowedBytes` are not kept. */
@@ -402,10 +399,6 @@ export class Session implements Subscriber, AnswerReceiver {
 
   #live(): LiveSession | undefined {
     return this.#phase.name === 'live' ? { session: this, phase: this.#phase } : undefined;
-  }
-
-  #identity(): Identity | undefined {
-    return this.#phase.name === 'live' || this.#phase.name === 'attaching' ? this.#phase.identity : undefined;
   }
 
   #everyoneKey(identity: Identity): TopicKey {

@@ -3,7 +3,7 @@
  * Thread: shard. Called by sessions, their handlers and the HTTP routes.
  */
 import type { Encoding } from '#proto/envelope.ts';
-import { type SessionId, userOfKey, type UserKey } from '#proto/names.ts';
+import { type SessionId, type ShardId, userOfKey, type UserKey } from '#proto/names.ts';
 import type { RecordBodies } from '#proto/record.ts';
 import type { AnswerReceiver, Requested, UserPort } from '../session/ports.ts';
 import { type Message, messageToBody } from '../wire/message.ts';
@@ -24,6 +24,10 @@ export class RoutedUserPort implements UserPort {
 
   constructor(route: UserRoute) {
     this.#route = route;
+  }
+
+  homeOf(user: UserKey): ShardId {
+    return this.#route.homes.of(user);
   }
 
   attach(user: UserKey, session: SessionId, encoding: Encoding, receiver: AnswerReceiver): Requested {

@@ -1,0 +1,27 @@
+/** What the HTTP routes need of their shard. */
+import type { MessageIds } from '#kit/message-id.ts';
+import type { ShardId } from '#proto/names.ts';
+import type { TokenVerifier } from '../../auth/verify-token.ts';
+import type { Config } from '../../config/load-config.ts';
+import type { Logger } from '../../observe/logger.ts';
+import type { MetricsPage } from '../../observe/metrics-page.ts';
+import type { TopicPort, UserPort } from '../../session/ports.ts';
+
+export interface HttpContext {
+  config: Config;
+  version: string;
+  shard: ShardId;
+  /** When the process started, wall clock. */
+  startedAtMs: number;
+  correlations: MessageIds;
+  tokens: TokenVerifier;
+  topics: TopicPort;
+  users: UserPort;
+  metricsPage: MetricsPage;
+  log: Logger;
+  isDraining(): boolean;
+  /** Which shards serve now. */
+  shardsUp(): boolean[];
+  /** Signs tokens of the demo page; undefined where tokens come from elsewhere. */
+  developmentSecret: string | undefined;
+}

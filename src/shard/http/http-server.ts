@@ -1,0 +1,86 @@
+/**
+ * The HTTP side of a shard: fastify on a server that never listens, because its sockets come from the primary.
+ * Thread: shard. Made by shard.ts; the same server carries the WebSocket upgrades.
+ */
+import { readFileSync } from 'node:fs';
+import { createServer, type RequestListener, type Server as HttpServer } from 'node:http';
+import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https';
+import swagger from '@fastify/swagger';
+import { type FastifyInstance, fastify } from 'fastify';
+import type { Config } from '../../config/load-config.ts';
+import type { Logger } from '../../observe/logger.ts';
+import { demoRoutes } from './demo-routes.ts';
+import { answerErrors } from './http-errors.ts';
+import type { HttpContext } from './http-context.ts';
+import { operationsRoutes } from './operations-routes.ts';
+import { publishRoutes } from './publish-routes.ts';
+
+/** Time for a request's headers, for all of it, and between two requests; milliseconds. Checked every second. */
+const headersTimeoutMs = 5_000;
+const requestTimeoutMs = 10_000;
+const keepAliveTimeoutMs = 15_000;
+const checkIntervalMs = 1_000;
+const headerBytesMax = 16 * 1024;
+const tlsHandshakeTimeoutMs = 10_000;
+
+export interface HttpEndpoint {
+  app: FastifyInstance;
+  server: HttpServer | HttpsServer;
+}
+
+/** Ready to be fed sockets by `server.emit('connection', socket)`. */
+export async function openHttpEndpoint(ctx: HttpContext): Promise<HttpEndpoint> {
+  let server: HttpServer | HttpsServer | undefined;
+  const app = fastify({
+    serverFactory: (listener) => (server = makeServer(ctx.config, listener as RequestListener)),
+    trustProxy: ctx.config.trustProxy,
+    bodyLimit: ctx.config.messageBytesMax,
+    logger: false,
+    genReqId: () => ctx.correlations.next(),
+    // Both were checked by the primary when the thread started; repeated per request they would cost for nothing.
+    return503OnClosing: false,
+  });
+  logFailures(app, ctx.log);
+  answerErrors(app, ctx);
+  await app.register(swagger, {
+    openapi: {
+      info: { title: 'Carillon', version: ctx.version, description: 'HTTP API of the realtime server.' },
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'An API key or a JWT.' } } },
+    },
+  });
+  await app.register(async (routes) => {
+    operationsRoutes(routes, ctx);
+    publishRoutes(routes, ctx);
+    if (ctx.config.demoPage) demoRoutes(routes, ctx);
+  });
+  await app.ready();
+  const made = server as HttpServer | HttpsServer;
+  // Never listens, and would never check its timeouts (reliability reference, finding 4).
+  made.emit('listening');
+  return { app, server: made };
+}
+
+function makeServer(config: Config, listener: RequestListener): HttpServer | HttpsServer {
+  const options = {
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: checkIntervalMs,
+    maxHeaderSize: headerBytesMax,
+  };
+  if (config.tlsCert === undefined || config.tlsKey === undefined) return createServer(options, listener);
+  const tls = { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey), handshakeTimeout: tlsHandshakeTimeoutMs };
+  return createTlsServer({ ...options, ...tls }, listener);
+}
+
+/** Correlation: the request id, which the response carries too. */
+function logFailures(app: FastifyInstance, log: Logger): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const fields = { correlation: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode };
+    if (reply.statusCode >= 500 && reply.statusCode !== 503) log.error(fields, 'request failed');
+    else log.debug(fields, 'request');
+  });
+}

@@ -1,0 +1,45 @@
+/** What the actors count → cells of this shard's row. One place that knows both. */
+import { closeLabels } from '../observe/metric-definitions.ts';
+import type { MetricsRow } from '../observe/metrics-table.ts';
+import type { SessionCounters } from '../session/ports.ts';
+import type { TopicCounters } from '../topic/ports.ts';
+
+export function sessionCounters(metrics: MetricsRow): SessionCounters {
+  return {
+    opened() {
+      metrics.add('connectionsActive');
+      metrics.add('connectionsTotal');
+    },
+    closed(code) {
+      metrics.add('connectionsActive', -1);
+      const label = String(code);
+      metrics.addTo('closes', closeLabels.includes(label) ? label : 'other');
+    },
+    received(envelopes, bytes) {
+      metrics.addTo('messages', 'in', envelopes);
+      metrics.addTo('bytes', 'in', bytes);
+    },
+    sent(frames, bytes) {
+      metrics.addTo('messages', 'out', frames);
+      metrics.addTo('bytes', 'out', bytes);
+    },
+    errored: (code) => metrics.addTo('errors', code),
+    subscriptions: (change) => metrics.add('subscriptions', change),
+    mailbox: (change) => metrics.addTo('mailboxSize', 'session', change),
+    mailboxFull: (outcome) => metrics.addTo('mailboxFull', outcome),
+    outbox: (changeBytes) => metrics.add('outboxBytes', changeBytes),
+    wrote: () => metrics.add('writes'),
+    slowConsumer: () => metrics.add('slowConsumers'),
+    failed: () => metrics.add('sessionFailures'),
+  };
+}
+
+/** For topics and users alike. */
+export function publicationCounters(metrics: MetricsRow): TopicCounters {
+  return {
+    accepted: () => metrics.addTo('publications', 'accepted'),
+    duplicate: () => metrics.addTo('publications', 'duplicate'),
+    expired: (count) => metrics.addTo('publications', 'expired', count),
+    waiting: (change) => metrics.addTo('mailboxSize', 'topic', change),
+  };
+}

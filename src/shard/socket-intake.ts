@@ -1,0 +1,94 @@
+/**
+ * Adopts sockets that the primary accepted: feeds them to the HTTP server of this shard, unread as they came.
+ * Thread: shard. Called by shard-control.ts. Remembers what admission said of a socket until it is upgraded, and tells
+ * the primary when it is gone.
+ */
+import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TimerEntry, TimerToken, TimerWheel } from '#kit/timer-wheel.ts';
+import type { Clock } from '#kit/clock.ts';
+import type { AdmissionVerdict } from '#proto/control.ts';
+
+/**
+ * A socket that has not become a request by then is destroyed: the second wall behind headersTimeout, which Node applies
+ * only to servers that it believes to listen (reliability reference, finding 4). Milliseconds.
+ */
+const firstRequestMs = 15_000;
+
+export interface SocketIntakeContext {
+  server: HttpServer | HttpsServer;
+  clock: Clock;
+  timers: TimerWheel;
+  /** A socket that counts towards admission is gone. */
+  onClosed(address: string): void;
+}
+
+export class SocketIntake {
+  readonly #ctx: SocketIntakeContext;
+  /** By `address|port` of the peer, which a TLS socket shares with the TCP socket below it. */
+  readonly #sockets = new Map<string, AdoptedSocket>();
+
+  constructor(ctx: SocketIntakeContext) {
+    this.#ctx = ctx;
+    ctx.server.on('request', (request) => this.#onRequest(request.socket));
+  }
+
+  get size(): number {
+    return this.#sockets.size;
+  }
+
+  adopt(socket: Socket, address: string, verdict: AdmissionVerdict): void {
+    socket.setNoDelay(true);
+    const key = keyOf(socket);
+    const adopted = new AdoptedSocket(socket, verdict, this.#ctx);
+    this.#sockets.set(key, adopted);
+    socket.once('close', () => {
+      adopted.stopWaiting();
+      if (this.#sockets.get(key) === adopted) this.#sockets.delete(key);
+      this.#ctx.onClosed(address);
+    });
+    this.#ctx.server.emit('connection', socket);
+    socket.resume(); // it was accepted paused
+  }
+
+  /** What admission said; the socket counts as upgraded from here on. */
+  verdictOf(socket: Duplex): AdmissionVerdict {
+    const adopted = this.#sockets.get(keyOf(socket as Socket));
+    adopted?.stopWaiting();
+    return adopted?.verdict ?? 'admitted';
+  }
+
+  #onRequest(socket: Socket): void {
+    this.#sockets.get(keyOf(socket))?.stopWaiting();
+  }
+}
+
+class AdoptedSocket implements TimerEntry {
+  readonly verdict: AdmissionVerdict;
+  readonly #socket: Socket;
+  readonly #timers: TimerWheel;
+  #timer: TimerToken | undefined;
+
+  constructor(socket: Socket, verdict: AdmissionVerdict, { timers, clock }: SocketIntakeContext) {
+    this.verdict = verdict;
+    this.#socket = socket;
+    this.#timers = timers;
+    this.#timer = timers.schedule(clock.monotonicMs() + firstRequestMs, this);
+  }
+
+  stopWaiting(): void {
+    if (this.#timer !== undefined) this.#timers.cancel(this.#timer);
+    this.#timer = undefined;
+  }
+
+  onDeadline(): void {
+    this.#timer = undefined;
+    this.#socket.destroy();
+  }
+}
+
+function keyOf(socket: Socket): string {
+  return `${socket.remoteAddress}|${socket.remotePort}`;
+}

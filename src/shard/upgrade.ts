@@ -1,0 +1,151 @@
+/**
+ * HTTP upgrade → WebSocket → session. The only importer of ws.
+ * Thread: shard. Called by the HTTP server for each upgrade request, on a socket that socket-intake.ts adopted.
+ * Refusals before the handshake are HTTP; a bad token lets it finish and closes with 4500, because a browser cannot
+ * read an HTTP status here (protocol section 1).
+ */
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { normalAddress } from '#kit/address.ts';
+import { closeCodes } from '#proto/close-codes.ts';
+import type { AdmissionVerdict } from '#proto/control.ts';
+import { subprotocols } from '#proto/envelope.ts';
+import type { SessionId } from '#proto/names.ts';
+import type { TokenVerdict, TokenVerifier } from '../auth/verify-token.ts';
+import type { Config } from '../config/load-config.ts';
+import type { MetricsRow } from '../observe/metrics-table.ts';
+import { KeyedBuckets } from '../protect/keyed-buckets.ts';
+import type { SessionContext } from '../session/ports.ts';
+import { Session } from '../session/session.ts';
+import { clientAddress } from './client-address.ts';
+import { type Handshake, type HandshakeRequest, isOriginAllowed, readHandshake } from './handshake.ts';
+import type { SessionTable } from './session-table.ts';
+import { WebSocketTransport } from './websocket-transport.ts';
+
+export interface UpgradeContext {
+  config: Config;
+  metrics: MetricsRow;
+  tokens: TokenVerifier;
+  sessions: SessionTable;
+  sessionContext: SessionContext;
+  newSessionId(): SessionId;
+  /** What admission said of this socket when it was accepted. */
+  verdictOf(socket: Duplex): AdmissionVerdict;
+  isDraining(): boolean;
+}
+
+type RefusalReason = 'origin' | 'path' | 'too_fast' | 'too_many_from_address' | 'full' | 'draining';
+
+const refusals: Record<RefusalReason, { status: number; retryAfterSeconds?: number }> = {
+  origin: { status: 403 },
+  path: { status: 404 },
+  too_fast: { status: 429, retryAfterSeconds: 1 },
+  too_many_from_address: { status: 429, retryAfterSeconds: 10 },
+  full: { status: 503, retryAfterSeconds: 5 },
+  draining: { status: 503, retryAfterSeconds: 2 },
+};
+
+export class Upgrade {
+  readonly #ctx: UpgradeContext;
+  readonly #server: WebSocketServer;
+  /** Handshakes by forwarded address; those of direct peers are limited at the accept, in the primary. */
+  readonly #forwarded: KeyedBuckets;
+
+  constructor(ctx: UpgradeContext) {
+    this.#ctx = ctx;
+    const { permits, intervalMs } = ctx.config.handshakeRateAddress;
+    this.#forwarded = new KeyedBuckets({ permits, intervalMs, burst: 0 });
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      maxPayload: ctx.config.messageBytesMax,
+      perMessageDeflate: false,
+      // Small: a client has no reason for more (reliability reference, section 2 rows 9 and 10).
+      maxFragments: 64,
+      maxBufferedChunks: 4096,
+      maxPendingAutoPongs: 60,
+      closeTimeout: 1000,
+      // Only ever ours: ws by itself would echo the first entry, which may be a token.
+      handleProtocols: (offered) => Object.values(subprotocols).find((name) => offered.has(name)) ?? false,
+    });
+  }
+
+  /** The 'upgrade' event of the HTTP server. */
+  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy()); // a reset during the handshake is the client's affair
+    const asked = requestOf(request);
+    const handshake = readHandshake(asked, this.#ctx.config.authQueryToken);
+    const reason = this.#refusalOf(asked, handshake, request, socket);
+    if (reason !== undefined) return this.#refuse(socket, reason);
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#begin(webSocket, socket, handshake));
+  }
+
+  #refusalOf(asked: HandshakeRequest, { path }: Handshake, request: IncomingMessage, socket: Duplex): RefusalReason | undefined {
+    if (path !== '/ws') return 'path';
+    if (this.#ctx.isDraining()) return 'draining';
+    const verdict = this.#ctx.verdictOf(socket);
+    if (verdict !== 'admitted') return verdict;
+    if (this.#isForwardedTooFast(request)) return 'too_fast';
+    return isOriginAllowed(asked, this.#ctx.config.allowedOrigins) ? undefined : 'origin';
+  }
+
+  #isForwardedTooFast(request: IncomingMessage): boolean {
+    const peer = normalAddress(request.socket.remoteAddress ?? '');
+    if (!this.#ctx.config.trustProxy.includes(peer)) return false;
+    const address = clientAddress(peer, headerText(request.headers['x-forwarded-for']), this.#ctx.config.trustProxy);
+    return this.#forwarded.take(address, performance.now()) > 0;
+  }
+
+  #refuse(socket: Duplex, reason: RefusalReason): void {
+    this.#ctx.metrics.addTo('connectionsRefused', reason);
+    const { status, retryAfterSeconds } = refusals[reason];
+    const body = JSON.stringify({ error: { code: reason, message: `the upgrade was refused: ${reason}`, retryable: retryAfterSeconds !== undefined } });
+    socket.end(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${body.length}\r\n${retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`}\r\n${body}`,
+    );
+  }
+
+  #begin(webSocket: WebSocket, socket: Duplex, { encoding, token }: Handshake): void {
+    const verdict = token === undefined ? undefined : this.#ctx.tokens.verify(token);
+    if (verdict?.ok === false) return this.#rejectToken(webSocket, verdict);
+    const { sessions, sessionContext } = this.#ctx;
+    const session = new Session(this.#ctx.newSessionId(), encoding, new WebSocketTransport(webSocket, socket), sessionContext);
+    sessions.add(session);
+    const isBinaryExpected = encoding === 'msgpack';
+    webSocket.on('message', (bytes: Buffer, isBinary: boolean) => {
+      if (isBinary === isBinaryExpected) session.onFrame(bytes);
+      else session.close('unsupported_data');
+    });
+    webSocket.on('ping', () => session.onHeard());
+    webSocket.on('pong', () => session.onHeard());
+    webSocket.on('error', () => {}); // broken framing: ws closes with the code of RFC 6455, 'close' follows
+    webSocket.on('close', (code: number) => {
+      sessions.delete(session.id);
+      session.onTransportClosed(code);
+    });
+    if (verdict !== undefined) session.authenticate(verdict.identity);
+  }
+
+  #rejectToken(webSocket: WebSocket, verdict: TokenVerdict & { ok: false }): void {
+    this.#ctx.metrics.addTo('connectionsRefused', 'unauthorized');
+    webSocket.on('error', () => {});
+    const { code, reason } = closeCodes.unauthorized;
+    webSocket.close(code, `${reason}: ${verdict.refusal.message}`);
+  }
+}
+
+function requestOf(request: IncomingMessage): HandshakeRequest {
+  return {
+    url: request.url ?? '/',
+    host: request.headers.host,
+    origin: request.headers.origin,
+    authorization: request.headers.authorization,
+    protocol: headerText(request.headers['sec-websocket-protocol']),
+  };
+}
+
+function headerText(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header.join(',') : header;
+}

@@ -1,0 +1,54 @@
+/**
+ * The connection under a session: a ws WebSocket for control frames, its socket for everything else.
+ * Thread: shard. Made by upgrade.ts.
+ * Data frames are complete when they come here and go to the socket directly, several in one write. ws writes its own
+ * frames (pong, close) to the same socket whole and at once, as long as nothing is compressed, so the two never
+ * interleave inside a frame; test/unit/shard/websocket-transport.test.ts fails should ws ever change that.
+ */
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
+import type { Transport } from '../session/ports.ts';
+
+export class WebSocketTransport implements Transport {
+  readonly #webSocket: WebSocket;
+  readonly #socket: Duplex;
+
+  /** `socket` is the one that was upgraded: a TCP or TLS socket. */
+  constructor(webSocket: WebSocket, socket: Duplex) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+  }
+
+  write(frames: Uint8Array[]): void {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    if (frames.length === 1) {
+      this.#socket.write(frames[0]);
+      return;
+    }
+    this.#socket.cork();
+    for (const frame of frames) this.#socket.write(frame);
+    this.#socket.uncork();
+  }
+
+  bufferedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  pauseReading(): void {
+    this.#webSocket.pause();
+  }
+
+  resumeReading(): void {
+    this.#webSocket.resume();
+  }
+
+  ping(): void {
+    if (this.#webSocket.readyState === this.#webSocket.OPEN) this.#webSocket.ping();
+  }
+
+  /** ws ends it after `closeTimeout` (upgrade.ts) when the peer does not answer, also when it does not read. */
+  close(code: number, reason: string): void {
+    this.#webSocket.resume(); // a paused connection would never see the peer's close frame
+    this.#webSocket.close(code, reason);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The life of one shard's thread: started, ready, gone. A restart is a new ShardThread.
+ * Thread: primary. Owned by supervisor.ts.
+ */
+import { Worker } from 'node:worker_threads';
+import type { FromShard, ToShard } from '#proto/control.ts';
+import type { ShardId } from '#proto/names.ts';
+
+const entryPoint = new URL('../../workers/shard.ts', import.meta.url);
+/** A thread that is not ready by then never will be, milliseconds. */
+const readyTimeoutMs = 30_000;
+
+export interface ShardThreadEvents {
+  onMessage(thread: ShardThread, message: FromShard): void;
+  /** Once, when the thread is gone, for whatever reason. */
+  onExit(thread: ShardThread): void;
+}
+
+export class ShardThread {
+  readonly shard: ShardId;
+  /** Settles when the shard can take sockets; rejects when the thread ends before. */
+  readonly ready: Promise<void>;
+  /** Settles when the thread is gone. */
+  readonly exited: Promise<void>;
+  readonly #worker: Worker;
+  #state: 'starting' | 'ready' | 'gone' = 'starting';
+  #failure: Error | undefined;
+
+  /** `start` is the ShardStart that the thread is born with. */
+  constructor(shard: ShardId, start: object, events: ShardThreadEvents) {
+    this.shard = shard;
+    this.#worker = new Worker(entryPoint, { workerData: start, name: `shard ${shard}` });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const exit = Promise.withResolvers<void>();
+    this.ready = promise;
+    this.exited = exit.promise;
+    const timeout = setTimeout(() => void this.#worker.terminate(), readyTimeoutMs);
+    this.#worker.on('message', (message: FromShard) => {
+      if (message.kind === 'ready') {
+        clearTimeout(timeout);
+        this.#state = 'ready';
+        resolve();
+      } else {
+        events.onMessage(this, message);
+      }
+    });
+    // `throw undefined` in a worker arrives as undefined.
+    this.#worker.on('error', (error: unknown) => {
+      this.#failure = error instanceof Error ? error : new Error(`threw ${String(error)}`);
+    });
+    this.#worker.on('exit', (code) => {
+      clearTimeout(timeout);
+      this.#state = 'gone';
+      this.#failure ??= new Error(`exited with ${code}`);
+      reject(this.#failure);
+      exit.resolve();
+      events.onExit(this);
+    });
+    promise.catch(() => {}); // whoever waits for it hears; a restart that fails is handled by onExit
+  }
+
+  get isReady(): boolean {
+    return this.#state === 'ready';
+  }
+
+  /** Why the thread is gone. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  post(message: ToShard, transfer: object[] = []): void {
+    this.#worker.postMessage(message, transfer as never[]);
+  }
+
+  /** Ends the thread wherever it is; waits for native calls only. */
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}

@@ -1,0 +1,49 @@
+/** A real server in the test's own process, on a free port: real threads, real sockets. */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSigner } from 'fast-jwt';
+import { parseConfig } from '../../src/config/load-config.ts';
+import type { LogDestination } from '../../src/observe/logger.ts';
+import { type RunningServer, startServer } from '../../src/server.ts';
+
+export const testSecret = 'a secret of tests, at least thirty-two bytes long';
+
+export interface TestServer extends RunningServer {
+  url: string;
+  /** Log lines so far, parsed. */
+  logs: Record<string, unknown>[];
+}
+
+/** Two shards, no rate limits, a secret of its own; `settings` are environment variables on top. */
+export async function startTestServer(settings: Record<string, string> = {}): Promise<TestServer> {
+  const config = parseConfig(
+    {
+      PORT: '0',
+      SHARDS: '2',
+      DATA_DIR: mkdtempSync(join(tmpdir(), 'carillon-test-')),
+      JWT_SECRET: testSecret,
+      RATE_LIMIT_ENABLED: 'false',
+      HANDSHAKE_RATE_IP: '100000/s',
+      MAX_CONNECTIONS_PER_IP: '100000',
+      FAILPOINTS: 'true',
+      LOG_LEVEL: 'debug',
+      ...settings,
+    },
+    false,
+  );
+  const logs: Record<string, unknown>[] = [];
+  const destination: LogDestination = {
+    write: (line) => void logs.push(JSON.parse(line) as Record<string, unknown>),
+    onDrop: () => {},
+    flushSync: () => {},
+  };
+  const server = await startServer(config, destination);
+  return Object.assign(server, { url: `127.0.0.1:${server.port}`, logs });
+}
+
+/** A token of `sub`; `claims` on top. `expiresInMs` may be negative. */
+export function tokenOf(sub: string, claims: object = {}, expiresInMs = 3_600_000, key = testSecret): string {
+  const exp = Math.floor((Date.now() + expiresInMs) / 1000);
+  return createSigner({ key, algorithm: 'HS256' })({ sub, exp, ...claims });
+}
