@@ -2,10 +2,11 @@
  * Everything a client may say and a server may answer: one data schema per type. Append-only.
  * Fields may be added as optional ones, none may change its type; unknown fields are ignored.
  */
-import { compileValidator, type Static, type TSchema, Type, type Validator } from './schema.ts';
+
 import { errorCodes } from './error-codes.ts';
 import { eventCharsMax, filterConditionsMax, idCharsMax } from './limits.ts';
 import { topicPattern, userIdPattern } from './names.ts';
+import { compileValidator, type Static, type TSchema, Type, type Validator } from './schema.ts';
 
 export const priorities = ['low', 'normal', 'high', 'critical'] as const;
 export type Priority = (typeof priorities)[number];
@@ -14,13 +15,16 @@ const topic = (description: string) => Type.String({ pattern: topicPattern, desc
 const user = (description: string) => Type.String({ pattern: userIdPattern, description });
 const payload = Type.Unknown({ description: 'Any JSON value, in msgpack also `bin`; passed on as it is.' });
 const event = Type.Optional(
-  Type.String({ minLength: 1, maxLength: eventCharsMax, description: 'What kind of thing the payload is, for the receiver.' }),
+  Type.String({
+    minLength: 1,
+    maxLength: eventCharsMax,
+    description: 'What kind of thing the payload is, for the receiver.',
+  }),
 );
 const priority = Type.Optional(
-  Type.Union(
-    priorities.map((name) => Type.Literal(name)),
-    { description: '`critical` and `high` leave at once, `low` waits the longest. Default `normal`.' },
-  ),
+  Type.Union([Type.Literal('low'), Type.Literal('normal'), Type.Literal('high'), Type.Literal('critical')], {
+    description: '`critical` and `high` leave at once, `low` waits the longest. Default `normal`.',
+  }),
 );
 const key = Type.Optional(
   Type.String({
@@ -29,26 +33,42 @@ const key = Type.Optional(
     description: 'Idempotency key where it should differ from the envelope `id`. Unique per sender.',
   }),
 );
-const ttlMs = Type.Optional(Type.Integer({ minimum: 1, description: 'Not worth delivering after this long, milliseconds.' }));
+const ttlMs = Type.Optional(
+  Type.Integer({ minimum: 1, description: 'Not worth delivering after this long, milliseconds.' }),
+);
 const position = Type.Object(
   {
     offset: Type.Integer({ minimum: 0, description: 'Place in the topic, from 1 without holes.' }),
-    epoch: Type.String({ minLength: 1, maxLength: 32, description: 'Identity of the stream that the offset counts in.' }),
+    epoch: Type.String({
+      minLength: 1,
+      maxLength: 32,
+      description: 'Identity of the stream that the offset counts in.',
+    }),
   },
   { description: 'A position in a topic.' },
 );
-const offset = Type.Optional(Type.Integer({ minimum: 1, description: 'Place in the topic; absent on volatile topics.' }));
+const offset = Type.Optional(
+  Type.Integer({ minimum: 1, description: 'Place in the topic; absent on volatile topics.' }),
+);
 const epoch = Type.Optional(Type.String({ description: 'Identity of the stream that `offset` counts in.' }));
 
-function withFields<Fields extends Record<string, TSchema>>(title: string, description: string, fields: Fields) {
+function withFields<Fields extends Record<string, TSchema>>(
+  title: string,
+  description: string,
+  fields: Fields,
+) {
   return Type.Object(fields, { title, description });
 }
 
 /** What clients send. A type that is not here is answered with `unknown_type`. */
 export const clientData = {
-  Auth: withFields('Auth', 'First frame of a connection without a token; later, a fresh token for the same user.', {
-    token: Type.String({ minLength: 1, description: 'A JWT.' }),
-  }),
+  Auth: withFields(
+    'Auth',
+    'First frame of a connection without a token; later, a fresh token for the same user.',
+    {
+      token: Type.String({ minLength: 1, description: 'A JWT.' }),
+    },
+  ),
   Ping: withFields('Ping', 'Answered by `Pong` with the same `id` and `data`.', {}),
   Subscribe: withFields('Subscribe', 'Receive what is published to a topic from now on.', {
     topic: topic('The topic.'),
@@ -61,21 +81,29 @@ export const clientData = {
     ),
   }),
   Unsubscribe: withFields('Unsubscribe', 'The end of a subscription.', { topic: topic('The topic.') }),
-  Broadcast: withFields('Broadcast', 'Publish to a topic, or without `topic` to every connected user of the tenant.', {
-    topic: Type.Optional(topic('The topic.')),
-    payload,
-    event,
-    priority,
-    ttlMs,
-    key,
-  }),
-  DirectMessage: withFields('DirectMessage', 'To all devices of one user, and to the sender\'s other devices.', {
-    to: user('The user.'),
-    payload,
-    event,
-    priority,
-    key,
-  }),
+  Broadcast: withFields(
+    'Broadcast',
+    'Publish to a topic, or without `topic` to every connected user of the tenant.',
+    {
+      topic: Type.Optional(topic('The topic.')),
+      payload,
+      event,
+      priority,
+      ttlMs,
+      key,
+    },
+  ),
+  DirectMessage: withFields(
+    'DirectMessage',
+    "To all devices of one user, and to the sender's other devices.",
+    {
+      to: user('The user.'),
+      payload,
+      event,
+      priority,
+      key,
+    },
+  ),
 } as const;
 
 export type ClientType = keyof typeof clientData;
@@ -123,7 +151,9 @@ export const serverData = {
           description: 'What the topic promises.',
         }),
         recovered: Type.Optional(
-          Type.Boolean({ description: 'With `since`: false says that nothing is replayed because it is out of reach.' }),
+          Type.Boolean({
+            description: 'With `since`: false says that nothing is replayed because it is out of reach.',
+          }),
         ),
       }),
       withFields('StatusUnsubscribe', 'Unsubscribed.', {
@@ -131,12 +161,16 @@ export const serverData = {
         topic: topic('The topic.'),
       }),
       withFields('StatusMessage', 'The message was accepted.', {
-        op: Type.Union([Type.Literal('Broadcast'), Type.Literal('DirectMessage')], { description: 'The command.' }),
+        op: Type.Union([Type.Literal('Broadcast'), Type.Literal('DirectMessage')], {
+          description: 'The command.',
+        }),
         messageId: Type.String({ description: 'Given by the server, UUIDv7.' }),
         topic: Type.Optional(topic('The topic of a `Broadcast`.')),
         offset,
         epoch,
-        duplicate: Type.Optional(Type.Boolean({ description: 'True when the key was seen before: nothing new was sent.' })),
+        duplicate: Type.Optional(
+          Type.Boolean({ description: 'True when the key was seen before: nothing new was sent.' }),
+        ),
       }),
       withFields('StatusSubscription', 'Unasked: the server ended a subscription.', {
         op: Type.Literal('Subscription', { description: 'About a subscription, not an answer.' }),
@@ -147,7 +181,7 @@ export const serverData = {
     ],
     { title: 'Status', description: 'It worked. Replies carry the `id` of their command.' },
   ),
-  Broadcast: withFields('Broadcast', 'A publication. The envelope\'s `id` is the message id.', {
+  Broadcast: withFields('Broadcast', "A publication. The envelope's `id` is the message id.", {
     topic: Type.Optional(topic('Absent on a broadcast to everyone.')),
     offset,
     from: user('Who published it.'),
@@ -165,9 +199,15 @@ export const serverData = {
     priority,
   }),
   System: withFields('System', 'About the server or this connection.', {
-    event: Type.Union([Type.Literal('draining'), Type.Literal('token_expiring')], { description: 'What is happening.' }),
-    reconnectAfterMs: Type.Optional(Type.Integer({ description: 'Reconnect after this long: the server spreads the load.' })),
-    expiresAt: Type.Optional(Type.Integer({ description: 'When the token expires, milliseconds since the epoch.' })),
+    event: Type.Union([Type.Literal('draining'), Type.Literal('token_expiring')], {
+      description: 'What is happening.',
+    }),
+    reconnectAfterMs: Type.Optional(
+      Type.Integer({ description: 'Reconnect after this long: the server spreads the load.' }),
+    ),
+    expiresAt: Type.Optional(
+      Type.Integer({ description: 'When the token expires, milliseconds since the epoch.' }),
+    ),
   }),
   Pong: withFields('Pong', 'Answers `Ping` with its data.', {}),
   Error: withFields('Error', 'It did not work.', {

@@ -1,6 +1,7 @@
 /** The envelope around everything on the client wire (protocol section 2). */
-import { compileValidator, type Static, Type } from './schema.ts';
+
 import { idCharsMax } from './limits.ts';
+import { compileValidator, type Static, Type } from './schema.ts';
 
 /** What a client may send around its data; `data` itself is checked against the schema of its type. */
 export const ClientEnvelopeShape = Type.Object(
@@ -10,7 +11,8 @@ export const ClientEnvelopeShape = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: idCharsMax,
-        description: 'Chosen by the client; the one reply carries it again. Also the idempotency key of a message.',
+        description:
+          'Chosen by the client; the one reply carries it again. Also the idempotency key of a message.',
       }),
     ),
     data: Type.Optional(
@@ -28,10 +30,10 @@ export const envelopeValidator = compileValidator(ClientEnvelopeShape);
 export const encodings = ['json', 'msgpack'] as const;
 export type Encoding = (typeof encodings)[number];
 
-export const subprotocols = { json: 'carillon.v1.json', msgpack: 'carillon.v1.msgpack' } as const satisfies Record<
-  Encoding,
-  string
->;
+export const subprotocols = {
+  json: 'carillon.v1.json',
+  msgpack: 'carillon.v1.msgpack',
+} as const satisfies Record<Encoding, string>;
 
 /** Prefix of the subprotocol entry that carries a browser's token; never selected, never logged. */
 export const bearerSubprotocolPrefix = 'bearer.';

@@ -8,10 +8,11 @@
  *   | uint8  | uint8    | uint16      | uint32         | monotonic                 | msgpack      |
  *   +--------+----------+-------------+----------------+---------------------------+--------------+
  */
+
+import type { Priority } from './data.ts';
 import type { Encoding } from './envelope.ts';
 import type { ErrorCode } from './error-codes.ts';
 import type { MessageId, SessionId, ShardId, TopicKey, UserId, UserKey } from './names.ts';
-import type { Priority } from './data.ts';
 
 export const recordHeader = {
   kindOffset: 0,

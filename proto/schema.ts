@@ -25,10 +25,17 @@ export function compileValidator<Schema extends TSchema>(schema: Schema): Valida
       const errors = compiled.Errors(value);
       const error = errors[0];
       if (!error) return { path: '', message: 'is not valid' };
-      const missing = (error.params as { requiredProperties?: string[] } | undefined)?.requiredProperties?.[0];
+      const missing = (error.params as { requiredProperties?: string[] } | undefined)
+        ?.requiredProperties?.[0];
       if (missing !== undefined) return { path: `${error.instancePath}/${missing}`, message: 'is required' };
-      const choices = errors.filter((other) => other.keyword === 'const' && other.instancePath === error.instancePath);
-      if (choices.length > 1) return { path: error.instancePath, message: `must be one of ${choices.map(allowedValue).join(', ')}` };
+      const choices = errors.filter(
+        (other) => other.keyword === 'const' && other.instancePath === error.instancePath,
+      );
+      if (choices.length > 1)
+        return {
+          path: error.instancePath,
+          message: `must be one of ${choices.map(allowedValue).join(', ')}`,
+        };
       return { path: error.instancePath, message: error.message };
     },
   };

@@ -10,7 +10,13 @@ var path = require('path');
 
 var root = path.join(__dirname, '..');
 var stampPath = path.join(root, 'node_modules', '.carillon-install');
-var runtime = path.join(root, 'node_modules', 'node', 'bin', process.platform === 'win32' ? 'node.exe' : 'node');
+var runtime = path.join(
+  root,
+  'node_modules',
+  'node',
+  'bin',
+  process.platform === 'win32' ? 'node.exe' : 'node',
+);
 var isWindows = process.platform === 'win32';
 
 function fingerprint() {
@@ -21,14 +27,25 @@ function fingerprint() {
 }
 
 function isInstalled() {
-  return fs.existsSync(stampPath) && fs.readFileSync(stampPath, 'utf8') === fingerprint() && fs.existsSync(runtime);
+  return (
+    fs.existsSync(stampPath) && fs.readFileSync(stampPath, 'utf8') === fingerprint() && fs.existsSync(runtime)
+  );
 }
 
 function npm(args, why) {
   process.stderr.write('carillon: ' + why + ' (npm ' + args.join(' ') + ')\n');
   // Not --omit=dev, also with NODE_ENV=production: the runtime itself is a devDependency.
-  var env = Object.assign({}, process.env, { NODE_ENV: '', npm_config_omit: '', npm_config_ignore_scripts: 'false' });
-  var result = childProcess.spawnSync('npm', args, { cwd: root, stdio: ['ignore', 2, 2], shell: isWindows, env: env });
+  var env = Object.assign({}, process.env, {
+    NODE_ENV: '',
+    npm_config_omit: '',
+    npm_config_ignore_scripts: 'false',
+  });
+  var result = childProcess.spawnSync('npm', args, {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: isWindows,
+    env: env,
+  });
   if (result.status !== 0) {
     process.stderr.write('carillon: npm ' + args.join(' ') + ' failed; is the npm registry within reach?\n');
     process.exit(1);
@@ -36,10 +53,15 @@ function npm(args, why) {
 }
 
 function install() {
-  npm(['ci', '--no-fund', '--no-audit', '--loglevel=error'], 'installing dependencies, this takes a minute the first time');
+  npm(
+    ['ci', '--no-fund', '--no-audit', '--loglevel=error'],
+    'installing dependencies, this takes a minute the first time',
+  );
   if (!fs.existsSync(runtime)) npm(['rebuild', 'node', '--foreground-scripts'], 'fetching the Node runtime');
   if (!fs.existsSync(runtime)) {
-    process.stderr.write('carillon: the Node runtime for ' + process.platform + '-' + process.arch + ' could not be installed\n');
+    process.stderr.write(
+      'carillon: the Node runtime for ' + process.platform + '-' + process.arch + ' could not be installed\n',
+    );
     process.exit(1);
   }
   fs.writeFileSync(stampPath, fingerprint());
@@ -48,7 +70,9 @@ function install() {
 function hasOwnRuntime() {
   // In a container image of the right Node there is nothing to install for production.
   var parts = process.versions.node.split('.').map(Number);
-  return process.env.CARILLON_USE_SYSTEM_NODE === 'true' && (parts[0] > 24 || (parts[0] === 24 && parts[1] >= 20));
+  return (
+    process.env.CARILLON_USE_SYSTEM_NODE === 'true' && (parts[0] > 24 || (parts[0] === 24 && parts[1] >= 20))
+  );
 }
 
 var useSystem = hasOwnRuntime();
@@ -62,11 +86,11 @@ var child = childProcess.spawn(useSystem ? process.execPath : runtime, process.a
   }),
 });
 // The terminal sends Ctrl-C to the child as well; a signal from elsewhere is passed on. main.ts takes both for one.
-['SIGINT', 'SIGTERM', 'SIGHUP'].forEach(function (signal) {
-  process.on(signal, function () {
+['SIGINT', 'SIGTERM', 'SIGHUP'].forEach((signal) => {
+  process.on(signal, () => {
     child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
   });
 });
-child.on('exit', function (code, signal) {
+child.on('exit', (code, signal) => {
   process.exit(code === null ? 128 + (signal === 'SIGKILL' ? 9 : 15) : code);
 });

@@ -3,10 +3,10 @@
  * Thread: primary. `npm start` runs this file.
  */
 import { parseArgs } from 'node:util';
-import { ConfigError, loadConfig, type Config } from './config/load-config.ts';
-import { helpText, printedConfig } from './config/describe-config.ts';
-import { openLogDestination } from './observe/logger.ts';
 import { banner } from './banner.ts';
+import { helpText, printedConfig } from './config/describe-config.ts';
+import { type Config, ConfigError, loadConfig } from './config/load-config.ts';
+import { openLogDestination } from './observe/logger.ts';
 import { type RunningServer, startServer, version } from './server.ts';
 
 /** Exit codes: 1 forced or failed, 2 wrong arguments or configuration, 70 the shards could not be kept alive. */
@@ -22,7 +22,11 @@ async function run(): Promise<number> {
   let config: Config;
   try {
     const { values: flags } = parseArgs({
-      options: { help: { type: 'boolean' }, version: { type: 'boolean' }, 'print-config': { type: 'boolean' } },
+      options: {
+        help: { type: 'boolean' },
+        version: { type: 'boolean' },
+        'print-config': { type: 'boolean' },
+      },
     });
     if (flags.help) return print(helpText(version));
     if (flags.version) return print(`${version}\n`);
@@ -87,7 +91,8 @@ function drainOnSignal(server: RunningServer): Promise<number> {
 }
 
 function explain(error: NodeJS.ErrnoException, config: Config): string {
-  if (error.code === 'EADDRINUSE') return `PORT is ${config.port}; another program listens there. Allowed is a free port (0 takes one)`;
+  if (error.code === 'EADDRINUSE')
+    return `PORT is ${config.port}; another program listens there. Allowed is a free port (0 takes one)`;
   if (error.code === 'EADDRNOTAVAIL') return `HOST is "${config.host}"; this machine has no such address`;
   if (error.code === 'EACCES') return `${error.message}; the user running Carillon may not do that`;
   return error.message;

@@ -2,8 +2,9 @@
  * The server as one object: everything that starts, in the order in which it starts; drain is the reverse.
  * Thread: primary. Called by main.ts, and by tests that want a real server in their process.
  */
-import { systemClock } from '#kit/clock.ts';
+
 import { readFileSync } from 'node:fs';
+import { systemClock } from '#kit/clock.ts';
 import type { FailpointName } from '#proto/control.ts';
 import type { ShardId } from '#proto/names.ts';
 import { Admission } from './accept/admission.ts';
@@ -41,7 +42,10 @@ export async function startServer(config: Config, logs: LogDestination): Promise
   const startedAtMs = performance.timeOrigin + performance.now();
   const areKeysElsewhere = config.jwtPublicKey !== undefined || config.jwtJwksUrl !== undefined;
   const secret = areKeysElsewhere ? undefined : (config.jwtSecret ?? developmentSecret(config.dataDir));
-  const shared = { metrics: allocateMetrics(config.shards + 1), heartbeats: allocateHeartbeats(config.shards) };
+  const shared = {
+    metrics: allocateMetrics(config.shards + 1),
+    heartbeats: allocateHeartbeats(config.shards),
+  };
   const failure = Promise.withResolvers<string>();
   const admission = new Admission({
     connectionsMax: config.connectionsMax,
@@ -65,7 +69,9 @@ export async function startServer(config: Config, logs: LogDestination): Promise
       startedAtMs,
       shared,
     }),
-    onLogLines: (lines) => lines.forEach((line) => logs.write(line)),
+    onLogLines(lines) {
+      for (const line of lines) logs.write(line);
+    },
     onSocketsClosed: (shard, addresses) => admission.onClosed(shard, addresses),
     onShardGone: (shard) => admission.onShardGone(shard),
     onExhausted: failure.resolve,
@@ -104,7 +110,11 @@ export async function startServer(config: Config, logs: LogDestination): Promise
   }
 }
 
-async function drainAll(timeoutMs: number, supervisor: Supervisor, listener: { stop(): Promise<void> }): Promise<void> {
+async function drainAll(
+  timeoutMs: number,
+  supervisor: Supervisor,
+  listener: { stop(): Promise<void> },
+): Promise<void> {
   void listener.stop();
   await supervisor.drain(timeoutMs);
 }

@@ -17,7 +17,9 @@ export function handOver(
   verdict: AdmissionVerdict,
   { shards, placement, admission }: { shards: ShardDirectory; placement: Placement; admission: Admission },
 ): 'handed over' | 'nowhere' {
-  const candidates = placement.candidates(`${peer.address}|${peer.port}`, (shard: ShardId) => admission.countOf(shard));
+  const candidates = placement.candidates(`${peer.address}|${peer.port}`, (shard: ShardId) =>
+    admission.countOf(shard),
+  );
   for (const shard of candidates) {
     if (!shards.isUp(shard) || !shards.tryHandOver(shard, socket, peer.address, verdict)) continue;
     admission.onHandedOver(shard, peer.address);

@@ -19,7 +19,7 @@ export interface ListenerContext {
   admission: Admission;
   clock: Clock;
   /** The listener failed (out of descriptors, say) but goes on. */
-  onError(error: Error): void;
+  onError: (error: Error) => void;
 }
 
 export interface Listener {

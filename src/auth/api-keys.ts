@@ -1,8 +1,7 @@
 /** Keys of server-to-server calls, compared in constant time. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { defaultTenant, type UserId } from '#proto/names.ts';
-import { Permissions } from './permissions.ts';
-import { actions } from './permissions.ts';
+import { actions, Permissions } from './permissions.ts';
 import type { Identity } from './token-claims.ts';
 
 /** Whether `given` is one of `keys`; hashed first, so that neither content nor length shows in the time it takes. */

@@ -32,20 +32,27 @@ export function openKeySet(settings: KeySettings, secret: string | undefined): K
   if (settings.jwtJwksUrl !== undefined) return new RemoteKeySet(settings, settings.jwtJwksUrl);
   const isPublic = settings.jwtPublicKey !== undefined;
   const key = isPublic ? readPublicKey(settings.jwtPublicKey as string) : (secret as string);
-  const verify = makeVerifier(key, isPublic ? algorithmsOf(createPublicKey(key)) : (settings.jwtAlgorithms ?? ['HS256']), settings);
+  const verify = makeVerifier(
+    key,
+    isPublic ? algorithmsOf(createPublicKey(key)) : (settings.jwtAlgorithms ?? ['HS256']),
+    settings,
+  );
   return { verifierFor: () => verify, load: async () => {} };
 }
 
 /** A PEM, or a path to one. Throws with a sentence when it is neither. */
 function readPublicKey(pemOrPath: string): string {
-  const pem = pemOrPath.includes('-----BEGIN') ? pemOrPath.replaceAll('\\n', '\n') : readFileSync(pemOrPath, 'utf8');
+  const pem = pemOrPath.includes('-----BEGIN')
+    ? pemOrPath.replaceAll('\\n', '\n')
+    : readFileSync(pemOrPath, 'utf8');
   return createPublicKey(pem).export({ type: 'spki', format: 'pem' }) as string;
 }
 
 /** Accepts the algorithms of the key's own kind that the settings allow, and no others. */
 function makeVerifier(key: string, ofKey: JwtAlgorithm[], settings: KeySettings): Verify {
   const algorithms = ofKey.filter((algorithm) => settings.jwtAlgorithms?.includes(algorithm) ?? true);
-  if (algorithms.length === 0) throw new Error(`JWT_ALGORITHMS allows none of ${ofKey.join(', ')}, which the key is for`);
+  if (algorithms.length === 0)
+    throw new Error(`JWT_ALGORITHMS allows none of ${ofKey.join(', ')}, which the key is for`);
   const options = {
     key,
     algorithms,
@@ -70,12 +77,18 @@ function algorithmsOf(key: ReturnType<typeof createPublicKey>): JwtAlgorithm[] {
     case 'ed448':
       return ['EdDSA'];
     case 'ec': {
-      const byCurve: Record<string, JwtAlgorithm> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' };
+      const byCurve: Record<string, JwtAlgorithm> = {
+        prime256v1: 'ES256',
+        secp384r1: 'ES384',
+        secp521r1: 'ES512',
+      };
       const algorithm = byCurve[key.asymmetricKeyDetails?.namedCurve ?? ''];
       if (algorithm !== undefined) return [algorithm];
     }
   }
-  throw new Error(`a ${key.asymmetricKeyType} key cannot verify tokens; allowed are RSA, EC P-256/384/521 and Ed25519`);
+  throw new Error(
+    `a ${key.asymmetricKeyType} key cannot verify tokens; allowed are RSA, EC P-256/384/521 and Ed25519`,
+  );
 }
 
 /** Keys of an identity provider. Loaded at start, again every ten minutes, and when an unknown `kid` turns up. */
@@ -100,10 +113,15 @@ class RemoteKeySet implements KeySet {
 
   async load(): Promise<void> {
     this.#loadedAtMs = performance.now();
-    const response = await fetch(this.#url, { signal: AbortSignal.timeout(fetchTimeoutMs), redirect: 'error' });
+    const response = await fetch(this.#url, {
+      signal: AbortSignal.timeout(fetchTimeoutMs),
+      redirect: 'error',
+    });
     if (!response.ok) throw new Error(`JWT_JWKS_URL answered ${response.status}`);
     const { keys } = (await response.json()) as { keys?: (JsonWebKey & { kid?: string })[] };
-    const usable = (keys ?? []).filter((key) => key.kid !== undefined && key['use'] !== 'enc' && key.kty !== 'oct');
+    const usable = (keys ?? []).filter(
+      (key) => key.kid !== undefined && key['use'] !== 'enc' && key.kty !== 'oct',
+    );
     const verifiers = usable.map((jwk): [string, Verify] => {
       const key = createPublicKey({ key: jwk, format: 'jwk' });
       const pem = key.export({ type: 'spki', format: 'pem' }) as string;

@@ -19,7 +19,10 @@ export type Action = (typeof actions)[number];
 /** Roles that exist without configuration; the design's protocol, section 9. */
 const builtInRoles: Record<string, readonly string[]> = {
   user: ['subscribe:*', 'publish:*', 'history:*', 'presence:*', 'direct:*'],
-  admin: [...actions.filter((action) => action !== 'broadcast').map((action) => `${action}:*`), 'broadcast:all'],
+  admin: [
+    ...actions.filter((action) => action !== 'broadcast').map((action) => `${action}:*`),
+    'broadcast:all',
+  ],
 };
 
 /** Topics of which the pattern `*` of a token without `admin` says nothing. */
@@ -65,7 +68,10 @@ export function derivePermissions(
   return new Permissions([...fromRoles, ...(claims.permissions ?? [])]);
 }
 
-function rolePermissions(role: string, configuredRoles: Readonly<Record<string, readonly string[]>>): readonly string[] {
+function rolePermissions(
+  role: string,
+  configuredRoles: Readonly<Record<string, readonly string[]>>,
+): readonly string[] {
   if (Object.hasOwn(configuredRoles, role)) return configuredRoles[role] ?? [];
   return Object.hasOwn(builtInRoles, role) ? (builtInRoles[role] ?? []) : [];
 }

@@ -15,14 +15,18 @@ export interface TokenVerifier {
   verify(token: string): TokenVerdict;
 }
 
-export function createTokenVerifier(keys: KeySet, configuredRoles: Readonly<Record<string, readonly string[]>>): TokenVerifier {
+export function createTokenVerifier(
+  keys: KeySet,
+  configuredRoles: Readonly<Record<string, readonly string[]>>,
+): TokenVerifier {
   return {
     verify(token) {
-      if (token.length > tokenBytesMax) return unauthorized(`the token is longer than ${tokenBytesMax} bytes`);
+      if (token.length > tokenBytesMax)
+        return unauthorized(`the token is longer than ${tokenBytesMax} bytes`);
       try {
         const { header } = decodeHeader(token) as { header: { kid?: unknown } };
         const verify = keys.verifierFor(typeof header.kid === 'string' ? header.kid : undefined);
-        if (verify === undefined) return unauthorized('no key with the token\'s kid');
+        if (verify === undefined) return unauthorized("no key with the token's kid");
         const claims = verify(token);
         if (!claimsValidator.check(claims)) {
           const { path, message } = claimsValidator.firstError(claims);
@@ -51,10 +55,10 @@ function reasonOf(error: unknown): string {
 const reasons: Record<string, string> = {
   [TokenError.codes.expired]: 'the token has expired',
   [TokenError.codes.inactive]: 'the token is not valid yet',
-  [TokenError.codes.invalidSignature]: 'the token\'s signature does not fit',
+  [TokenError.codes.invalidSignature]: "the token's signature does not fit",
   [TokenError.codes.missingSignature]: 'the token is not signed',
-  [TokenError.codes.invalidAlgorithm]: 'the token\'s algorithm is not accepted',
+  [TokenError.codes.invalidAlgorithm]: "the token's algorithm is not accepted",
   [TokenError.codes.malformed]: 'the token is malformed',
   [TokenError.codes.missingRequiredClaim]: 'the token lacks exp or sub',
-  [TokenError.codes.invalidClaimValue]: 'the token\'s issuer or audience is not accepted',
+  [TokenError.codes.invalidClaimValue]: "the token's issuer or audience is not accepted",
 };

@@ -23,7 +23,12 @@ export function checkRelations(config: Config): string | undefined {
 
 function checkKeys(config: Config): string | undefined {
   const { jwtSecret, jwtPublicKey, jwtJwksUrl, jwtAlgorithms } = config;
-  if (config.isProduction && jwtSecret === undefined && jwtPublicKey === undefined && jwtJwksUrl === undefined) {
+  if (
+    config.isProduction &&
+    jwtSecret === undefined &&
+    jwtPublicKey === undefined &&
+    jwtJwksUrl === undefined
+  ) {
     return 'JWT_SECRET, JWT_PUBLIC_KEY and JWT_JWKS_URL are all missing; with NODE_ENV=production one is required';
   }
   if (jwtSecret !== undefined && Buffer.byteLength(jwtSecret) < 32) {

@@ -48,18 +48,29 @@ function setting<Value>(
 }
 
 /** A setting that may be absent. */
-function optional<Value>(name: string, kind: SettingKind<Value>, description: string): Setting<Value | undefined> {
-  return { name, kind: kind as SettingKind<Value | undefined>, description };
+function optional<Value>(
+  name: string,
+  kind: SettingKind<Value>,
+  description: string,
+): Setting<Value | undefined> {
+  return { name, kind, description };
 }
 
 function secret<Value>(plain: Setting<Value>): Setting<Value> {
   return { ...plain, isSecret: true };
 }
 
-const inProduction = (there: string, elsewhere: string) => (s: Surroundings) => (s.isProduction ? there : elsewhere);
+const inProduction = (there: string, elsewhere: string) => (s: Surroundings) =>
+  s.isProduction ? there : elsewhere;
 
 export const settings = {
-  host: setting('HOST', text, inProduction('0.0.0.0', '127.0.0.1'), 'Address to listen on.', '127.0.0.1, in production 0.0.0.0'),
+  host: setting(
+    'HOST',
+    text,
+    inProduction('0.0.0.0', '127.0.0.1'),
+    'Address to listen on.',
+    '127.0.0.1, in production 0.0.0.0',
+  ),
   port: setting('PORT', integer(0, 65_535), '8081', 'Port to listen on; 0 takes a free one.'),
   shards: setting(
     'SHARDS',
@@ -77,9 +88,17 @@ export const settings = {
   ),
   configFile: optional('CARILLON_CONFIG', text, 'JSON file with what is a list: `roles`.'),
   jwtSecret: secret(
-    optional('JWT_SECRET', text, 'Secret of HS256/384/512 tokens, at least 32 bytes. Outside production one is made in DATA_DIR.'),
+    optional(
+      'JWT_SECRET',
+      text,
+      'Secret of HS256/384/512 tokens, at least 32 bytes. Outside production one is made in DATA_DIR.',
+    ),
   ),
-  jwtPublicKey: optional('JWT_PUBLIC_KEY', text, 'PEM public key of RS, ES or EdDSA tokens, or a path to it.'),
+  jwtPublicKey: optional(
+    'JWT_PUBLIC_KEY',
+    text,
+    'PEM public key of RS, ES or EdDSA tokens, or a path to it.',
+  ),
   jwtJwksUrl: optional('JWT_JWKS_URL', text, 'URL of a JSON Web Key Set; keys are chosen by `kid`.'),
   jwtAlgorithms: optional(
     'JWT_ALGORITHMS',
@@ -100,7 +119,12 @@ export const settings = {
   tlsCert: optional('TLS_CERT', text, 'PEM certificate file; with TLS_KEY the port speaks TLS.'),
   tlsKey: optional('TLS_KEY', text, 'PEM key file.'),
   trustProxy: setting('TRUST_PROXY', list, '', 'Peer addresses whose X-Forwarded-For is believed.', 'none'),
-  connectionsMax: setting('MAX_CONNECTIONS', integer(1, 10_000_000), '10000', 'Connections of this process; beyond: HTTP 503.'),
+  connectionsMax: setting(
+    'MAX_CONNECTIONS',
+    integer(1, 10_000_000),
+    '10000',
+    'Connections of this process; beyond: HTTP 503.',
+  ),
   connectionsPerAddressMax: setting(
     'MAX_CONNECTIONS_PER_IP',
     integer(1, 10_000_000),
@@ -119,8 +143,18 @@ export const settings = {
     '64kb',
     'Largest client frame; larger closes with 1009.',
   ),
-  subscriptionsMax: setting('MAX_SUBSCRIPTIONS', integer(1, 100_000), '128', 'Subscriptions of one connection.'),
-  heartbeatIntervalMs: setting('HEARTBEAT_INTERVAL', duration(100, 3_600_000), '30s', 'The server pings this often.'),
+  subscriptionsMax: setting(
+    'MAX_SUBSCRIPTIONS',
+    integer(1, 100_000),
+    '128',
+    'Subscriptions of one connection.',
+  ),
+  heartbeatIntervalMs: setting(
+    'HEARTBEAT_INTERVAL',
+    duration(100, 3_600_000),
+    '30s',
+    'The server pings this often.',
+  ),
   clientTimeoutMs: setting(
     'CLIENT_TIMEOUT',
     duration(200, 7_200_000),
@@ -129,8 +163,18 @@ export const settings = {
   ),
   rateLimitEnabled: setting('RATE_LIMIT_ENABLED', flag, 'true', 'Limit what clients send.'),
   rateLimitConnection: setting('RATE_LIMIT_CONNECTION', rate, '100/10s', 'Envelopes from one connection.'),
-  rateLimitBurst: setting('RATE_LIMIT_BURST', integer(0, 1_000_000), '50', 'Envelopes on top of the rate, at once.'),
-  handshakeRateAddress: setting('HANDSHAKE_RATE_IP', rate, '50/s', 'New connections from one address; beyond: HTTP 429.'),
+  rateLimitBurst: setting(
+    'RATE_LIMIT_BURST',
+    integer(0, 1_000_000),
+    '50',
+    'Envelopes on top of the rate, at once.',
+  ),
+  handshakeRateAddress: setting(
+    'HANDSHAKE_RATE_IP',
+    rate,
+    '50/s',
+    'New connections from one address; beyond: HTTP 429.',
+  ),
   outboxBytesMax: setting(
     'OUTBOX_BYTES',
     byteSize(4096, 1024 ** 3),
@@ -149,16 +193,37 @@ export const settings = {
     '1mb',
     'Memory of one ring, a power of two; there is one for every ordered pair of shards.',
   ),
-  drainTimeoutMs: setting('DRAIN_TIMEOUT', duration(100, 3_600_000), '25s', 'Longest goodbye after the first signal.'),
+  drainTimeoutMs: setting(
+    'DRAIN_TIMEOUT',
+    duration(100, 3_600_000),
+    '25s',
+    'Longest goodbye after the first signal.',
+  ),
   stallTimeoutMs: setting(
     'STALL_TIMEOUT',
     duration(500, 600_000),
     '5s',
     'A shard whose loop stands still for so long is restarted.',
   ),
-  demoPage: setting('DEMO_PAGE', flag, inProduction('false', 'true'), 'Serve the demo page and its development tokens at /.', 'true, in production false'),
-  failpoints: setting('FAILPOINTS', flag, 'false', 'Let tests break the server on purpose; refused in production.'),
-  logLevel: setting('LOG_LEVEL', oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace'), 'info', 'Least important level to log.'),
+  demoPage: setting(
+    'DEMO_PAGE',
+    flag,
+    inProduction('false', 'true'),
+    'Serve the demo page and its development tokens at /.',
+    'true, in production false',
+  ),
+  failpoints: setting(
+    'FAILPOINTS',
+    flag,
+    'false',
+    'Let tests break the server on purpose; refused in production.',
+  ),
+  logLevel: setting(
+    'LOG_LEVEL',
+    oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace'),
+    'info',
+    'Least important level to log.',
+  ),
   logFormat: setting(
     'LOG_FORMAT',
     oneOf('pretty', 'json'),
@@ -168,4 +233,8 @@ export const settings = {
   ),
 } as const;
 
-export type Settings = { -readonly [Field in keyof typeof settings]: (typeof settings)[Field] extends Setting<infer Value> ? Value : never };
+export type Settings = {
+  -readonly [Field in keyof typeof settings]: (typeof settings)[Field] extends Setting<infer Value>
+    ? Value
+    : never;
+};

@@ -1,12 +1,14 @@
 /** The settings as people read them: `--help`, `--print-config` and the reference page. Pure. */
-import type { Config } from './load-config.ts';
+
 import { type Setting, settings } from './config-schema.ts';
+import type { Config } from './load-config.ts';
 
 const rows = Object.entries(settings) as [keyof typeof settings, Setting<unknown>][];
 
 export function helpText(version: string): string {
   const lines = rows.map(
-    ([, setting]) => `  ${setting.name}\n      ${setting.description}\n      Default: ${defaultText(setting)}. Allowed: ${setting.kind.allowed}.`,
+    ([, setting]) =>
+      `  ${setting.name}\n      ${setting.description}\n      Default: ${defaultText(setting)}. Allowed: ${setting.kind.allowed}.`,
   );
   return [
     `Carillon ${version}: realtime communication server.`,
@@ -28,7 +30,8 @@ export function printedConfig(config: Config): string {
 /** docs/CONFIGURATION.md. */
 export function configurationPage(): string {
   const lines = rows.map(
-    ([, setting]) => `| \`${setting.name}\` | ${defaultText(setting)} | ${setting.kind.allowed} | ${setting.description} |`,
+    ([, setting]) =>
+      `| \`${setting.name}\` | ${defaultText(setting)} | ${setting.kind.allowed} | ${setting.description} |`,
   );
   return [
     '# Configuration',

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { compileValidator, type Static, Type } from '#proto/schema.ts';
-import { type Setting, type Settings, type Surroundings, settings } from './config-schema.ts';
 import { checkRelations } from './check-relations.ts';
+import { type Setting, type Settings, type Surroundings, settings } from './config-schema.ts';
 
 /** Refuses the start. The message names the setting, its value and what is allowed. */
 export class ConfigError extends Error {
@@ -15,7 +15,9 @@ export class ConfigError extends Error {
 const FileShape = Type.Object(
   {
     roles: Type.Optional(
-      Type.Record(Type.String(), Type.Array(Type.String()), { description: 'Permissions by role, as `action:pattern`.' }),
+      Type.Record(Type.String(), Type.Array(Type.String()), {
+        description: 'Permissions by role, as `action:pattern`.',
+      }),
     ),
   },
   { additionalProperties: false },
@@ -53,7 +55,11 @@ export function parseConfig(env: Record<string, string | undefined>, isTerminal:
   return Object.freeze(config);
 }
 
-function parseSetting(setting: Setting<unknown>, env: Record<string, string | undefined>, surroundings: Surroundings) {
+function parseSetting(
+  setting: Setting<unknown>,
+  env: Record<string, string | undefined>,
+  surroundings: Surroundings,
+) {
   const given = env[setting.name]?.trim();
   if (given !== undefined && given !== '') {
     const value = setting.kind.parse(given);
@@ -74,9 +80,13 @@ function readConfigFile(path: string | undefined): Static<typeof FileShape> {
   try {
     content = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new ConfigError(`CARILLON_CONFIG is ${JSON.stringify(path)}; it cannot be read as JSON: ${(error as Error).message}`);
+    throw new ConfigError(
+      `CARILLON_CONFIG is ${JSON.stringify(path)}; it cannot be read as JSON: ${(error as Error).message}`,
+    );
   }
   if (fileValidator.check(content)) return content;
   const { path: field, message } = fileValidator.firstError(content);
-  throw new ConfigError(`CARILLON_CONFIG ${JSON.stringify(path)}: ${field || 'the file'} ${message}; allowed is {"roles": {"name": ["action:pattern"]}}`);
+  throw new ConfigError(
+    `CARILLON_CONFIG ${JSON.stringify(path)}: ${field || 'the file'} ${message}; allowed is {"roles": {"name": ["action:pattern"]}}`,
+  );
 }

@@ -23,13 +23,18 @@ export const text: SettingKind<string> = {
 
 export const list: SettingKind<string[]> = {
   allowed: 'a comma-separated list',
-  parse: (value) => value.split(',').map((entry) => entry.trim()).filter((entry) => entry !== ''),
+  parse: (value) =>
+    value
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== ''),
   format: (value) => value.join(','),
 };
 
 export const flag: SettingKind<boolean> = {
   allowed: 'true or false',
-  parse: (value) => ({ true: true, '1': true, on: true, false: false, '0': false, off: false })[value.toLowerCase()],
+  parse: (value) =>
+    ({ true: true, '1': true, on: true, false: false, '0': false, off: false })[value.toLowerCase()],
   format: String,
 };
 

@@ -51,7 +51,10 @@ export function createLogger(settings: LogSettings, lines: DestinationStream, th
       base: { node: settings.nodeId, thread },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: ['token', '*.token', 'authorization', '*.authorization', 'cookie', '*.cookie'], censor: '(hidden)' },
+      redact: {
+        paths: ['token', '*.token', 'authorization', '*.authorization', 'cookie', '*.cookie'],
+        censor: '(hidden)',
+      },
     },
     lines,
   );

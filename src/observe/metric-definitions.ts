@@ -18,16 +18,35 @@ export interface MetricDefinition {
 }
 
 /** Close codes that are counted by name; all others are `other`. */
-export const closeLabels: readonly string[] = [...Object.values(closeCodes).map((row) => String(row.code)), '1000', '1001', '1005', '1006', 'other'];
+export const closeLabels: readonly string[] = [
+  ...Object.values(closeCodes).map((row) => String(row.code)),
+  '1000',
+  '1001',
+  '1005',
+  '1006',
+  'other',
+];
 
 export const metricDefinitions = {
   connectionsActive: gauge('websocket_connections_active', 'WebSocket connections open now'),
   connectionsTotal: counter('websocket_connections_total', 'WebSocket connections accepted since the start'),
   connectionsRefused: counter('websocket_connections_refused_total', 'Upgrades refused, by reason', {
     name: 'reason',
-    values: ['origin', 'path', 'no_upgrade', 'too_fast', 'too_many_from_address', 'full', 'draining', 'unauthorized'],
+    values: [
+      'origin',
+      'path',
+      'no_upgrade',
+      'too_fast',
+      'too_many_from_address',
+      'full',
+      'draining',
+      'unauthorized',
+    ],
   }),
-  closes: counter('websocket_closes_total', 'Connections closed, by close code', { name: 'code', values: closeLabels }),
+  closes: counter('websocket_closes_total', 'Connections closed, by close code', {
+    name: 'code',
+    values: closeLabels,
+  }),
   messages: counter('websocket_messages_total', 'Envelopes received from and frames delivered to clients', {
     name: 'direction',
     values: ['in', 'out'],
@@ -45,15 +64,22 @@ export const metricDefinitions = {
     values: Object.keys(errorCodes) as ErrorCode[],
   }),
   subscriptions: gauge('subscriptions_active', 'Subscriptions of sessions to topics now'),
-  actors: gauge('actors_active', 'Actors alive now, by kind', { name: 'actor', values: ['session', 'topic', 'user'] }),
+  actors: gauge('actors_active', 'Actors alive now, by kind', {
+    name: 'actor',
+    values: ['session', 'topic', 'user'],
+  }),
   mailboxSize: gauge('actor_mailbox_size', 'Messages waiting in the mailboxes of actors now, by kind', {
     name: 'actor',
     values: ['session', 'topic'],
   }),
-  mailboxFull: counter('actor_mailbox_full_total', 'Messages refused or reading paused because a mailbox was full', {
-    name: 'outcome',
-    values: ['paused', 'refused'],
-  }),
+  mailboxFull: counter(
+    'actor_mailbox_full_total',
+    'Messages refused or reading paused because a mailbox was full',
+    {
+      name: 'outcome',
+      values: ['paused', 'refused'],
+    },
+  ),
   publications: counter('publications_total', 'Publications accepted, by what became of them', {
     name: 'outcome',
     values: ['accepted', 'duplicate', 'expired'],
@@ -66,34 +92,61 @@ export const metricDefinitions = {
   ringBytes: counter('ring_bytes_total', 'Bytes written to rings'),
   ringDoorbells: counter('ring_doorbells_total', 'Wake-ups of a sleeping reader'),
   ringBacklogBytes: gauge('ring_backlog_bytes', 'Bytes waiting for room in a ring now'),
-  ringShed: counter('ring_shed_total', 'Records not written because a ring and its backlog were full, by outcome', {
-    name: 'outcome',
-    values: ['refused', 'dropped'],
-  }),
-  ringDelay: histogram('ring_delay_seconds', 'From writing a record to reading it in the other thread', [
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1,
-  ]),
-  sessionFailures: counter('session_failures_total', 'Sessions closed because a handler threw: each one is a bug'),
+  ringShed: counter(
+    'ring_shed_total',
+    'Records not written because a ring and its backlog were full, by outcome',
+    {
+      name: 'outcome',
+      values: ['refused', 'dropped'],
+    },
+  ),
+  ringDelay: histogram(
+    'ring_delay_seconds',
+    'From writing a record to reading it in the other thread',
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+  ),
+  sessionFailures: counter(
+    'session_failures_total',
+    'Sessions closed because a handler threw: each one is a bug',
+  ),
   shardRestarts: counter('shard_restarts_total', 'Restarts of shard threads'),
   shardUp: { ...gauge('shard_up', 'Whether the shard is serving'), isPerShard: true },
-  loopDelay: { ...gauge('shard_loop_delay_seconds', 'Event loop delay of the shard, p99 of the last five seconds'), isPerShard: true },
-  circuitBreakerState: gauge('circuit_breaker_state', 'State of the circuit breaker: 0 closed, 1 half open, 2 open', {
-    name: 'dependency',
-    values: [],
-  }),
-  logLinesDropped: counter('log_lines_dropped_total', 'Log lines dropped because the reader of the log is too slow'),
+  loopDelay: {
+    ...gauge('shard_loop_delay_seconds', 'Event loop delay of the shard, p99 of the last five seconds'),
+    isPerShard: true,
+  },
+  circuitBreakerState: gauge(
+    'circuit_breaker_state',
+    'State of the circuit breaker: 0 closed, 1 half open, 2 open',
+    {
+      name: 'dependency',
+      values: [],
+    },
+  ),
+  logLinesDropped: counter(
+    'log_lines_dropped_total',
+    'Log lines dropped because the reader of the log is too slow',
+  ),
 } as const satisfies Record<string, MetricDefinition>;
 
 export type MetricName = keyof typeof metricDefinitions;
 
 function counter(name: string, help: string): { name: string; kind: 'counter'; help: string };
-function counter<const Value extends string>(name: string, help: string, label: Label<Value>): Labelled<'counter', Value>;
+function counter<const Value extends string>(
+  name: string,
+  help: string,
+  label: Label<Value>,
+): Labelled<'counter', Value>;
 function counter<Value extends string>(name: string, help: string, label?: Label<Value>) {
   return { name, kind: 'counter', help, ...(label === undefined ? {} : { label }) };
 }
 
 function gauge(name: string, help: string): { name: string; kind: 'gauge'; help: string };
-function gauge<const Value extends string>(name: string, help: string, label: Label<Value>): Labelled<'gauge', Value>;
+function gauge<const Value extends string>(
+  name: string,
+  help: string,
+  label: Label<Value>,
+): Labelled<'gauge', Value>;
 function gauge<Value extends string>(name: string, help: string, label?: Label<Value>) {
   return { name, kind: 'gauge', help, ...(label === undefined ? {} : { label }) };
 }

@@ -62,7 +62,12 @@ function seriesOf(
 }
 
 /** prom-client's Histogram has no way to set its buckets, so the page's lines are made here, in its shape. */
-function registerHistogram(registry: Registry, table: MetricsTable, name: MetricName, definition: MetricDefinition): void {
+function registerHistogram(
+  registry: Registry,
+  table: MetricsTable,
+  name: MetricName,
+  definition: MetricDefinition,
+): void {
   const bounds = [...(definition.buckets ?? []), '+Inf'];
   const metric = {
     name: definition.name,
@@ -91,7 +96,11 @@ function registerProcess(registry: Registry): void {
   const values: [name: string, help: string, read: () => number][] = [
     ['process_resident_memory_bytes', 'Resident memory of the process', () => process.memoryUsage.rss()],
     ['process_cpu_seconds', 'CPU time of the process, user and system', () => cpuSeconds()],
-    ['process_start_time_seconds', 'Start of the process since the epoch', () => Math.round(performance.timeOrigin / 1000)],
+    [
+      'process_start_time_seconds',
+      'Start of the process since the epoch',
+      () => Math.round(performance.timeOrigin / 1000),
+    ],
   ];
   for (const [name, help, read] of values) {
     const metric: Gauge = new Gauge({ name, help, registers: [registry], collect: () => metric.set(read()) });

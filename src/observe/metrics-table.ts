@@ -18,7 +18,11 @@ const cellsPerRow = Object.values(ranges).reduce((sum, range) => sum + range.cou
 function layOutCells(): Record<MetricName, CellRange> {
   let next = 0;
   const entries = Object.entries(metricDefinitions).map(([name, definition]: [string, MetricDefinition]) => {
-    const count = definition.buckets ? definition.buckets.length + 2 : definition.label ? definition.label.values.length : 1;
+    const count = definition.buckets
+      ? definition.buckets.length + 2
+      : definition.label
+        ? definition.label.values.length
+        : 1;
     const range = { first: next, count };
     next += count;
     return [name, range];
@@ -32,7 +36,9 @@ export function allocateMetrics(rowCount: number): SharedArrayBuffer {
 }
 
 /** The labelled series of a metric, by label value. */
-type LabelOf<Name extends MetricName> = (typeof metricDefinitions)[Name] extends { label: { values: readonly (infer Value)[] } }
+type LabelOf<Name extends MetricName> = (typeof metricDefinitions)[Name] extends {
+  label: { values: readonly (infer Value)[] };
+}
   ? Value & string
   : never;
 
@@ -105,7 +111,7 @@ export class MetricsTable {
 
   /** The same, summed over all threads. */
   sum(name: MetricName): number[] {
-    const totals: number[] = new Array(ranges[name].count).fill(0);
+    const totals: number[] = Array.from({ length: ranges[name].count }, () => 0);
     for (let row = 0; row < this.rowCount; row++) {
       for (const [index, value] of this.row(name, row).entries()) totals[index]! += value;
     }
@@ -116,7 +122,10 @@ export class MetricsTable {
 const labelCells = Object.fromEntries(
   Object.entries(metricDefinitions).map(([name, definition]: [string, MetricDefinition]) => {
     const values = definition.label?.values ?? [];
-    return [name, Object.fromEntries(values.map((value, index) => [value, ranges[name as MetricName].first + index]))];
+    return [
+      name,
+      Object.fromEntries(values.map((value, index) => [value, ranges[name as MetricName].first + index])),
+    ];
   }),
 ) as Record<MetricName, Record<string, number>>;
 

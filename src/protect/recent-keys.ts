@@ -49,7 +49,10 @@ export class RecentKeys {
     const remembered = this.#keys.get(name);
     if (remembered !== undefined && remembered.untilMs > nowMs) {
       if (remembered.digest === digest) return { state: 'duplicate', messageId: remembered.messageId };
-      return { state: 'conflict', refusal: refusal('key_conflict', `the key "${key}" was used before with another body`) };
+      return {
+        state: 'conflict',
+        refusal: refusal('key_conflict', `the key "${key}" was used before with another body`),
+      };
     }
     const messageId = messageIds.next() as MessageId;
     this.#remember(name, { digest, messageId, untilMs: nowMs + rememberMs }, nowMs);

@@ -40,7 +40,10 @@ export interface RingMemory {
  */
 export function allocateRing(ringBytes: number, generation: number, startPosition = 0): SharedArrayBuffer {
   assert(Number.isInteger(Math.log2(ringBytes)), `ring bytes are a power of two, not ${ringBytes}`);
-  assert(ringBytes >= ringBytesMin && ringBytes <= ringBytesMax, `ring bytes within bounds, not ${ringBytes}`);
+  assert(
+    ringBytes >= ringBytesMin && ringBytes <= ringBytesMax,
+    `ring bytes within bounds, not ${ringBytes}`,
+  );
   assert(startPosition % 8 === 0, 'positions are multiples of 8');
   const shared = new SharedArrayBuffer(controlBytes + ringBytes);
   const words = new Int32Array(shared, 0, controlBytes / 4);

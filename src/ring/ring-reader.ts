@@ -3,8 +3,14 @@
  * The handler is lent the bytes (`borrowedContent`): they belong to the writer again as soon as it returns.
  */
 import { assert } from '#kit/assert.ts';
+import {
+  alignedRecordBytes,
+  lengthWordOffset,
+  prefixBytes,
+  typePadding,
+  typeWordOffset,
+} from './record-layout.ts';
 import { armedWord, headWord, type RingMemory, tailWord } from './ring-layout.ts';
-import { alignedRecordBytes, lengthWordOffset, prefixBytes, typePadding, typeWordOffset } from './record-layout.ts';
 
 export class RingReader {
   readonly #ring: RingMemory;
@@ -37,7 +43,10 @@ export class RingReader {
       const index = this.#headPosition & this.#mask;
       const contentBytes = this.#ring.dataWords[(index >> 2) + lengthWordOffset] as number;
       const type = this.#ring.dataWords[(index >> 2) + typeWordOffset];
-      assert(contentBytes >= 0 && contentBytes <= this.#ring.dataBytes, `record length ${contentBytes} is sane`);
+      assert(
+        contentBytes >= 0 && contentBytes <= this.#ring.dataBytes,
+        `record length ${contentBytes} is sane`,
+      );
       this.#headPosition = (this.#headPosition + alignedRecordBytes(contentBytes)) | 0;
       try {
         if (type !== typePadding) {

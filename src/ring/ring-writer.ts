@@ -4,8 +4,8 @@
  * instructions leaves nothing half-written behind. [RNG1]
  */
 import { assert } from '#kit/assert.ts';
-import { armedWord, headWord, type RingMemory, tailWord } from './ring-layout.ts';
 import { alignedRecordBytes, prefixBytes, typeContent, typePadding } from './record-layout.ts';
+import { armedWord, headWord, type RingMemory, tailWord } from './ring-layout.ts';
 
 export class RingWriter {
   readonly #ring: RingMemory;
@@ -38,7 +38,10 @@ export class RingWriter {
    */
   tryWrite(head: Uint8Array, body: Uint8Array): 'written' | 'full' {
     const contentBytes = head.length + body.length;
-    assert(contentBytes <= this.contentBytesMax, `record of ${contentBytes} bytes fits ${this.contentBytesMax}`);
+    assert(
+      contentBytes <= this.contentBytesMax,
+      `record of ${contentBytes} bytes fits ${this.contentBytesMax}`,
+    );
     const recordBytes = alignedRecordBytes(contentBytes);
     const tailIndex = this.#tailPosition & this.#mask;
     const toEnd = this.#ring.dataBytes - tailIndex;
@@ -57,7 +60,10 @@ export class RingWriter {
 
   /** True once per sleep of the reader: the caller that gets it must ring the doorbell. */
   takeDoorbell(): boolean {
-    return Atomics.load(this.#ring.words, armedWord) === 1 && Atomics.exchange(this.#ring.words, armedWord, 0) === 1;
+    return (
+      Atomics.load(this.#ring.words, armedWord) === 1 &&
+      Atomics.exchange(this.#ring.words, armedWord, 0) === 1
+    );
   }
 
   #hasRoom(bytes: number): boolean {

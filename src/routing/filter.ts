@@ -59,7 +59,8 @@ function compileOperator(field: string, operator: string, operand: unknown): Tes
     case 'gte':
     case 'lt':
     case 'lte':
-      if (typeof operand !== 'string' && typeof operand !== 'number') return `${operator} takes a string or a number`;
+      if (typeof operand !== 'string' && typeof operand !== 'number')
+        return `${operator} takes a string or a number`;
       return (value) => compares(field, operator, value, operand);
     case 'exists':
       if (typeof operand !== 'boolean') return 'exists takes true or false';
@@ -73,7 +74,12 @@ function compileOperator(field: string, operator: string, operand: unknown): Tes
 }
 
 /** Values of different types never compare. Priorities compare by urgency, not by letter. */
-function compares(field: string, operator: 'gt' | 'gte' | 'lt' | 'lte', value: unknown, operand: string | number): boolean {
+function compares(
+  field: string,
+  operator: 'gt' | 'gte' | 'lt' | 'lte',
+  value: unknown,
+  operand: string | number,
+): boolean {
   const left = field === 'priority' ? rankOf(value ?? 'normal') : value;
   const right = field === 'priority' ? rankOf(operand) : operand;
   if (typeof left !== typeof right || (typeof left !== 'string' && typeof left !== 'number')) return false;
@@ -82,7 +88,7 @@ function compares(field: string, operator: 'gt' | 'gte' | 'lt' | 'lte', value: u
 }
 
 function rankOf(priority: unknown): number | undefined {
-  const rank = priorities.findIndex((name) => name === priority);
+  const rank = (priorities as readonly unknown[]).indexOf(priority);
   return rank < 0 ? undefined : rank;
 }
 
@@ -101,5 +107,9 @@ function isScalar(value: unknown): value is string | number | boolean | null {
 
 function sortKeys(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sortKeys((value as Record<string, unknown>)[key])]));
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, sortKeys((value as Record<string, unknown>)[key])]),
+  );
 }

@@ -35,7 +35,10 @@ export class HashRing {
   /** All shards, the best for `name` first: where to go on when the first cannot take it. */
   shardsByPreference(name: string): ShardId[] {
     const hash = hashString(name);
-    const weights = this.#seeds.map((seed, shard) => ({ shard: shard as ShardId, weight: mix32(hash ^ seed) }));
+    const weights = this.#seeds.map((seed, shard) => ({
+      shard: shard as ShardId,
+      weight: mix32(hash ^ seed),
+    }));
     return weights.sort((a, b) => b.weight - a.weight || a.shard - b.shard).map((entry) => entry.shard);
   }
 }

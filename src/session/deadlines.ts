@@ -2,13 +2,20 @@
  * The one timer of a session: the next time that something is due, whatever it is.
  * Pure; session.ts asks it when to look again and acts on what is due. One wheel entry per connection.
  */
-import type { SessionPhase } from './session-state.ts';
+
 import type { SessionLimits } from './ports.ts';
+import type { SessionPhase } from './session-state.ts';
 
 /** A client hears this long before its token ends, so that it can send a new one in `Auth`. Milliseconds. */
 export const expiryNoticeMs = 30_000;
 
-export type DueEvent = 'auth_timeout' | 'heartbeat_timeout' | 'token_expired' | 'token_expiring' | 'attach' | 'ping';
+export type DueEvent =
+  | 'auth_timeout'
+  | 'heartbeat_timeout'
+  | 'token_expired'
+  | 'token_expiring'
+  | 'attach'
+  | 'ping';
 
 export interface SessionTimes {
   nowMs: number;
@@ -20,12 +27,17 @@ export interface SessionTimes {
 }
 
 /** What is due now, the most serious first; undefined: nothing yet. */
-export function dueEvent(phase: SessionPhase, times: SessionTimes, limits: SessionLimits): DueEvent | undefined {
+export function dueEvent(
+  phase: SessionPhase,
+  times: SessionTimes,
+  limits: SessionLimits,
+): DueEvent | undefined {
   if (phase.name === 'connecting' && times.nowMs >= phase.deadlineMs) return 'auth_timeout';
   if (times.nowMs - times.lastHeardMs >= limits.clientTimeoutMs) return 'heartbeat_timeout';
   if (phase.name === 'live') {
     if (times.wallMs >= phase.identity.expiresAtMs) return 'token_expired';
-    if (!phase.isExpiryAnnounced && times.wallMs >= phase.identity.expiresAtMs - expiryNoticeMs) return 'token_expiring';
+    if (!phase.isExpiryAnnounced && times.wallMs >= phase.identity.expiresAtMs - expiryNoticeMs)
+      return 'token_expiring';
   }
   if (times.nowMs >= times.attachAtMs) return 'attach';
   if (times.nowMs - times.lastPingMs >= limits.heartbeatIntervalMs) return 'ping';

@@ -2,13 +2,14 @@
 import type { CloseName } from '#proto/close-codes.ts';
 import type { ClientType, EnvelopeOf } from '#proto/data.ts';
 import { type Refusal, refusal } from '#proto/error-codes.ts';
-import type { Answer } from '../wire/message.ts';
-import type { LivePhase, WaitingCommand } from './session-state.ts';
 import type { Identity } from '../auth/token-claims.ts';
+import type { Answer } from '../wire/message.ts';
 import type { Correlation, Requested, SessionContext } from './ports.ts';
 import type { Session } from './session.ts';
+import type { LivePhase, WaitingCommand } from './session-state.ts';
 
 export type Outcome =
+  | { do: 'nothing' }
   /** `Status` with these fields beside `op`. Sent only when the command had an id. */
   | { do: 'reply'; data: object }
   /** `Pong`, always sent. */
@@ -40,7 +41,11 @@ export interface Handler<Type extends ClientType> {
 }
 
 /** The outcome of a request: finished at once where the home is in this thread. */
-export function settle(requested: Requested, command: WaitingCommand, finish: (answer: Answer) => Outcome): Outcome {
+export function settle(
+  requested: Requested,
+  command: WaitingCommand,
+  finish: (answer: Answer) => Outcome,
+): Outcome {
   return requested.state === 'answered'
     ? finish(requested.answer)
     : { do: 'wait', correlation: requested.correlation, command };

@@ -63,7 +63,9 @@ export interface Transport {
 export type Correlation = number;
 
 /** A request to a home: answered at once when the home is here, later by `onAnswer` when it is elsewhere. */
-export type Requested = { state: 'answered'; answer: Answer } | { state: 'pending'; correlation: Correlation };
+export type Requested =
+  | { state: 'answered'; answer: Answer }
+  | { state: 'pending'; correlation: Correlation };
 
 /** Who is told the answer of a pending request, exactly once. */
 export interface AnswerReceiver {
@@ -89,7 +91,13 @@ export interface UserPort {
   attach(user: UserKey, session: SessionId, encoding: Encoding, receiver: AnswerReceiver): Requested;
   detach(user: UserKey, session: SessionId): void;
   /** `session` is the sending one, which gets no copy; null when it is not a session. */
-  direct(to: UserKey, message: Message, from: UserKey, session: SessionId | null, receiver: AnswerReceiver): Requested;
+  direct(
+    to: UserKey,
+    message: Message,
+    from: UserKey,
+    session: SessionId | null,
+    receiver: AnswerReceiver,
+  ): Requested;
 }
 
 /** How a session asks for its turn. */

@@ -1,8 +1,9 @@
 /** What a session can be, and what it remembers while it is. */
-import type { Identity } from '../auth/token-claims.ts';
+
 import type { ClientEnvelope } from '#proto/data.ts';
 import type { TopicKey, TopicName } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
+import type { Identity } from '../auth/token-claims.ts';
 
 export type SessionPhase =
   /** Connected, without a token yet. Only `Auth` and `Ping` are handled. */

@@ -11,7 +11,14 @@ import type { ClientEnvelope } from '#proto/data.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import { refusal } from '#proto/error-codes.ts';
 import { authTimeoutMs, undecodableFramesMax } from '#proto/limits.ts';
-import { everyoneTopic, type SessionId, type ShardId, type TopicKey, topicKey, userKey } from '#proto/names.ts';
+import {
+  everyoneTopic,
+  type SessionId,
+  type ShardId,
+  type TopicKey,
+  topicKey,
+  userKey,
+} from '#proto/names.ts';
 import type { Identity } from '../auth/token-claims.ts';
 import { TokenBucket } from '../protect/token-bucket.ts';
 import { type Decoded, decodeFrame } from '../wire/decode-frame.ts';
@@ -21,7 +28,14 @@ import { sessionHandlers } from './handlers/index.ts';
 import { Mailbox } from './mailbox.ts';
 import { Outbox } from './outbox.ts';
 import { type Handler, type LiveSession, type Outcome, refuse } from './outcome.ts';
-import type { AnswerReceiver, Correlation, Requested, SessionContext, Subscriber, Transport } from './ports.ts';
+import type {
+  AnswerReceiver,
+  Correlation,
+  Requested,
+  SessionContext,
+  Subscriber,
+  Transport,
+} from './ports.ts';
 import { Replies } from './replies.ts';
 import type { AttachStep, SessionPhase, WaitingCommand } from './session-state.ts';
 
@@ -88,7 +102,11 @@ export class Session implements Subscriber, AnswerReceiver {
     const { tenant, userId } = phase.identity;
     const isEveryoneAwaited = phase.name === 'attaching' && phase.awaited.has('everyone');
     this.#awaitStep('user', this.#ctx.users.attach(userKey(tenant, userId), this.id, this.encoding, this));
-    if (isEveryoneAwaited) this.#awaitStep('everyone', this.#ctx.topics.subscribe(this.#everyoneKey(phase.identity), [this.encoding, ''], this));
+    if (isEveryoneAwaited)
+      this.#awaitStep(
+        'everyone',
+        this.#ctx.topics.subscribe(this.#everyoneKey(phase.identity), [this.encoding, ''], this),
+      );
   }
 
   /** The thread of `home` was restarted: if it is this user's home, it must hear of the session again. */
@@ -135,9 +153,9 @@ export class Session implements Subscriber, AnswerReceiver {
     if (waiting === 'user' || waiting === 'everyone') return this.#onAttached(waiting, answer);
     const { envelope } = waiting;
     const live = this.#live();
-    const { finish } = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
-    if (live === undefined || finish === undefined) return;
-    this.#guarded(envelope, () => finish(live, waiting, answer, this.#ctx));
+    const handler = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
+    if (live === undefined) return;
+    this.#guarded(envelope, () => handler.finish?.(live, waiting, answer, this.#ctx) ?? { do: 'nothing' });
   }
 
   /** Frames of a lane. */
@@ -185,7 +203,10 @@ export class Session implements Subscriber, AnswerReceiver {
       return;
     }
     this.#ctx.counters.mailboxFull('refused');
-    this.#replies.error(entry.ok ? entry.envelope : entry, refusal('busy', 'too many envelopes are waiting', 1000));
+    this.#replies.error(
+      entry.ok ? entry.envelope : entry,
+      refusal('busy', 'too many envelopes are waiting', 1000),
+    );
   }
 
   #handle(entry: Decoded): void {
@@ -197,7 +218,10 @@ export class Session implements Subscriber, AnswerReceiver {
     const live = this.#live();
     if (live === undefined) return this.#handleBeforeLive(envelope);
     if (this.#waiting.size >= waitingMax) {
-      return this.#replies.error(envelope, refusal('busy', `${waitingMax} commands wait for their answers already`, 1000));
+      return this.#replies.error(
+        envelope,
+        refusal('busy', `${waitingMax} commands wait for their answers already`, 1000),
+      );
     }
     const handler = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
     this.#guarded(envelope, () => handler.handle(live, envelope, this.#ctx));
@@ -206,7 +230,8 @@ export class Session implements Subscriber, AnswerReceiver {
   /** Without a token: `Auth` begins, `Ping` is answered, everything else is refused. */
   #handleBeforeLive(envelope: ClientEnvelope): void {
     if (envelope.type === 'Ping') return this.#apply(envelope, { do: 'pong', data: envelope.data });
-    if (envelope.type !== 'Auth') return this.#apply(envelope, refuse('unauthorized', 'send Auth with a token first'));
+    if (envelope.type !== 'Auth')
+      return this.#apply(envelope, refuse('unauthorized', 'send Auth with a token first'));
     const verdict = this.#ctx.tokens.verify(envelope.data.token);
     if (verdict.ok) return this.#apply(envelope, { do: 'authenticate', identity: verdict.identity });
     this.#replies.error(envelope, verdict.refusal);
@@ -236,6 +261,8 @@ export class Session implements Subscriber, AnswerReceiver {
 
   #apply(envelope: ClientEnvelope, outcome: Outcome): void {
     switch (outcome.do) {
+      case 'nothing':
+        return;
       case 'reply':
         return this.#replies.status(envelope, outcome.data);
       case 'pong':
@@ -268,7 +295,10 @@ export class Session implements Subscriber, AnswerReceiver {
   #refuseForRate(entry: Decoded, waitMs: number): void {
     this.#rateStrikes++;
     if (this.#rateStrikes > rateStrikesMax) return this.close('rate_limited');
-    this.#replies.error(entry.ok ? entry.envelope : entry, refusal('rate_limited', 'too many envelopes from this connection', waitMs));
+    this.#replies.error(
+      entry.ok ? entry.envelope : entry,
+      refusal('rate_limited', 'too many envelopes from this connection', waitMs),
+    );
   }
 
   // ---- becoming live
@@ -365,12 +395,18 @@ export class Session implements Subscriber, AnswerReceiver {
   #announceExpiry(): void {
     if (this.#phase.name !== 'live') return;
     this.#phase.isExpiryAnnounced = true;
-    this.#replies.send('System', undefined, { event: 'token_expiring', expiresAt: this.#phase.identity.expiresAtMs });
+    this.#replies.send('System', undefined, {
+      event: 'token_expiring',
+      expiresAt: this.#phase.identity.expiresAtMs,
+    });
   }
 
   #scheduleTimer(): void {
     if (this.#timer !== undefined) this.#ctx.timers.cancel(this.#timer);
-    this.#timer = this.#ctx.timers.schedule(nextDeadlineMs(this.#phase, this.#times(), this.#ctx.limits), this);
+    this.#timer = this.#ctx.timers.schedule(
+      nextDeadlineMs(this.#phase, this.#times(), this.#ctx.limits),
+      this,
+    );
   }
 
   #times(): SessionTimes {

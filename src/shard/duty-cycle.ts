@@ -5,8 +5,8 @@
  * the same turn. Outboxes are written in every turn: one write per connection, whatever it got. [FAN2]
  */
 import type { Clock } from '#kit/clock.ts';
-import type { FlushPort, FlushTarget, FlushWait } from '../topic/ports.ts';
 import type { Runnable, SchedulePort, Writable } from '../session/ports.ts';
+import type { FlushPort, FlushTarget, FlushWait } from '../topic/ports.ts';
 
 /** Records read from each ring, and envelopes handled of each session, before others get their turn. */
 const recordsPerTurnMax = 1024;
@@ -32,7 +32,7 @@ export interface DutyContext {
   /** True when nothing is left to read and the doorbells will wake this shard. */
   trySleep(): boolean;
   /** Timers, heartbeat: every tick. */
-  onTick(): void;
+  onTick(nowMs: number): void;
   onFlush(): void;
 }
 
@@ -56,7 +56,7 @@ export class DutyCycle implements SchedulePort, FlushPort {
 
   start(): void {
     this.#ticker = setInterval(() => {
-      this.#ctx.onTick();
+      this.#ctx.onTick(this.#ctx.clock.monotonicMs());
       this.#turn();
     }, tickMs);
   }

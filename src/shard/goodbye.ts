@@ -17,7 +17,11 @@ const reconnectSpreadPerSessionMs = 2;
 const pollMs = 20;
 
 /** Resolves when no session is left or `timeoutMs` is over. Answers how many there were. */
-export async function drainSessions(sessions: SessionTable, timeoutMs: number, random: Random): Promise<number> {
+export async function drainSessions(
+  sessions: SessionTable,
+  timeoutMs: number,
+  random: Random,
+): Promise<number> {
   const deadlineMs = performance.now() + timeoutMs;
   const all = [...sessions];
   const spreadMs = reconnectSpreadMinMs + all.length * reconnectSpreadPerSessionMs;

@@ -29,12 +29,18 @@ export function readHandshake(request: HandshakeRequest, isQueryTokenAllowed: bo
     path: pathname,
     encoding: bySubprotocol ?? byQuery ?? 'json',
     subprotocol: bySubprotocol && subprotocols[bySubprotocol],
-    token: bearerHeader(request.authorization) ?? bearerEntry(offered) ?? (isQueryTokenAllowed ? queryToken(searchParams) : undefined),
+    token:
+      bearerHeader(request.authorization) ??
+      bearerEntry(offered) ??
+      (isQueryTokenAllowed ? queryToken(searchParams) : undefined),
   };
 }
 
 /** Browsers send Origin; other programs need not. Exact match: no suffixes, no patterns, and the own origin always. */
-export function isOriginAllowed({ origin, host }: HandshakeRequest, allowedOrigins: readonly string[]): boolean {
+export function isOriginAllowed(
+  { origin, host }: HandshakeRequest,
+  allowedOrigins: readonly string[],
+): boolean {
   if (origin === undefined) return true;
   if (allowedOrigins.includes('*') || allowedOrigins.includes(origin)) return true;
   return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase();

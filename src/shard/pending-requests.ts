@@ -5,8 +5,8 @@
  */
 import { refusal } from '#proto/error-codes.ts';
 import type { ShardId } from '#proto/names.ts';
-import { type Answer, refused } from '../wire/message.ts';
 import type { AnswerReceiver, Correlation } from '../session/ports.ts';
+import { type Answer, refused } from '../wire/message.ts';
 
 interface Pending {
   receiver: AnswerReceiver;

@@ -2,8 +2,9 @@
  * Records from other shards → the actors of this one.
  * Thread: shard. Called by the duty cycle for every record; one function per kind, total by construction.
  */
-import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
+
 import type { ShardId } from '#proto/names.ts';
+import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
 import { unpackMsgpack } from '../wire/codec.ts';
 import { type Answer, answerFromBody, answerToBody, messageFromBody } from '../wire/message.ts';
 import { noCorrelation, type PendingRequests } from './pending-requests.ts';
@@ -22,18 +23,24 @@ export interface IntakeContext {
   sessions: SessionTable;
 }
 
-type Intake<Kind extends RecordKind> = (body: RecordBodies[Kind], header: RecordHeader, ctx: IntakeContext) => Answer | void;
+type Intake<Kind extends RecordKind> = (
+  body: RecordBodies[Kind],
+  header: RecordHeader,
+  ctx: IntakeContext,
+) => Answer | void;
 
 const intakes: { [Kind in RecordKind]: Intake<Kind> } = {
   answer: (body, { correlation }, { pending }) => pending.settle(correlation, answerFromBody(body)),
 
   topicSubscribe: ([topic, ...lane], { fromShard }, { topics }) => topics.subscribe(topic, fromShard, lane),
-  topicUnsubscribe: ([topic, ...lane], { fromShard }, { topics }) => topics.unsubscribe(topic, fromShard, lane),
+  topicUnsubscribe: ([topic, ...lane], { fromShard }, { topics }) =>
+    topics.unsubscribe(topic, fromShard, lane),
   topicPublish: ([topic, ...message], _header, { topics }) => topics.publish(topic, messageFromBody(message)),
   topicDeliver: ([topic, encoding, filter, frameCount, frames], _header, { subscribers }) =>
     subscribers.deliver(topic, [encoding, filter], frameCount, frames),
 
-  userAttach: ([user, session, encoding], { fromShard }, { users }) => users.attach(user, session, fromShard, encoding),
+  userAttach: ([user, session, encoding], { fromShard }, { users }) =>
+    users.attach(user, session, fromShard, encoding),
   userDetach: ([user, session], _header, { users }) => users.detach(user, session),
   userDirect: ([user, to, sender, except, messageId, ...body], _header, { users }) => {
     const message = messageFromBody(body);
@@ -41,14 +48,16 @@ const intakes: { [Kind in RecordKind]: Intake<Kind> } = {
     return users.deliverCopy(user, { to, message, messageId, except: except ?? undefined });
   },
 
-  sessionDeliver: ([ids, frameCount, frames], _header, { sessions }) => sessions.deliver(ids, frameCount, frames),
+  sessionDeliver: ([ids, frameCount, frames], _header, { sessions }) =>
+    sessions.deliver(ids, frameCount, frames),
 };
 
 /** Handles one record; a request gets its answer into the ring back. */
 export function takeRecord(header: RecordHeader, ownedBody: Uint8Array, ctx: IntakeContext): void {
   const intake = intakes[header.kind] as Intake<RecordKind>;
   const answer = intake(unpackMsgpack(ownedBody) as RecordBodies[RecordKind], header, ctx);
-  if (answer && header.correlation !== noCorrelation) reply(header.fromShard, header.correlation, answer, ctx);
+  if (answer && header.correlation !== noCorrelation)
+    reply(header.fromShard, header.correlation, answer, ctx);
 }
 
 function reply(shard: ShardId, correlation: number, answer: Answer, { links }: IntakeContext): void {

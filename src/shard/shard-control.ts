@@ -30,7 +30,13 @@ export async function runShard(start: ShardStart, port: MessagePort): Promise<vo
   post(port, { kind: 'ready' });
 }
 
-function onMessage(message: ToShard, shard: Shard, { config }: ShardStart, port: MessagePort, batches: Batches): void {
+function onMessage(
+  message: ToShard,
+  shard: Shard,
+  { config }: ShardStart,
+  port: MessagePort,
+  batches: Batches,
+): void {
   switch (message.kind) {
     case 'socket':
       return shard.adoptSocket(message.socket as Socket, message.address, message.verdict);
@@ -62,7 +68,10 @@ function echo(socket: Socket): void {
 
 function fail(name: FailpointName): void {
   if (name === 'shard.exit') process.exit(70);
-  if (name === 'shard.throw') setImmediate(() => { throw new Error('failpoint shard.throw'); });
+  if (name === 'shard.throw')
+    setImmediate(() => {
+      throw new Error('failpoint shard.throw');
+    });
   if (name === 'shard.hang') for (;;);
 }
 

@@ -45,6 +45,9 @@ export class ShardGauges {
     this.#totals = [...this.#totals.slice(-windowMeasurements), { atMs: nowMs, messages }];
     const oldest = this.#totals[0] as { atMs: number; messages: number };
     const elapsedMs = nowMs - oldest.atMs;
-    this.#metrics.set('messagesPerSecond', elapsedMs === 0 ? 0 : ((messages - oldest.messages) * 1000) / elapsedMs);
+    this.#metrics.set(
+      'messagesPerSecond',
+      elapsedMs === 0 ? 0 : ((messages - oldest.messages) * 1000) / elapsedMs,
+    );
   }
 }

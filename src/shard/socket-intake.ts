@@ -7,8 +7,8 @@ import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TimerEntry, TimerToken, TimerWheel } from '#kit/timer-wheel.ts';
 import type { Clock } from '#kit/clock.ts';
+import type { TimerEntry, TimerToken, TimerWheel } from '#kit/timer-wheel.ts';
 import type { AdmissionVerdict } from '#proto/control.ts';
 
 /**

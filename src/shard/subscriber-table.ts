@@ -25,7 +25,12 @@ export class SubscriberTable {
     const lanes = this.#topics.get(topic) ?? new Map<string, LocalLane>();
     this.#topics.set(topic, lanes);
     const laneKey = laneKeyOf(spec);
-    const lane = lanes.get(laneKey) ?? { spec, subscribers: new Set(), joining: new Set(), isConfirmed: false };
+    const lane = lanes.get(laneKey) ?? {
+      spec,
+      subscribers: new Set(),
+      joining: new Set(),
+      isConfirmed: false,
+    };
     lanes.set(laneKey, lane);
     return lane;
   }

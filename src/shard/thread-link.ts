@@ -7,8 +7,14 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '#kit/clock.ts';
-import { flagContinues, type RecordHeader, type RecordKind, recordHeader, recordKinds } from '#proto/record.ts';
 import type { ShardId } from '#proto/names.ts';
+import {
+  flagContinues,
+  type RecordHeader,
+  type RecordKind,
+  recordHeader,
+  recordKinds,
+} from '#proto/record.ts';
 import type { MetricsRow } from '../observe/metrics-table.ts';
 import { openRing } from '../ring/ring-layout.ts';
 import { RingReader } from '../ring/ring-reader.ts';
@@ -47,10 +53,9 @@ interface Waiting {
   body: Uint8Array;
 }
 
-const kindNames = Object.fromEntries(Object.entries(recordKinds).map(([name, number]) => [number, name])) as Record<
-  number,
-  RecordKind
->;
+const kindNames = Object.fromEntries(
+  Object.entries(recordKinds).map(([name, number]) => [number, name]),
+) as Record<number, RecordKind>;
 
 export class ThreadLink {
   readonly #ctx: LinkContext;
@@ -144,7 +149,10 @@ export class ThreadLink {
     if (drained > 0) this.#backlog = this.#backlog.slice(drained);
   }
 
-  #onContent(borrowedContent: Uint8Array, handler: (header: RecordHeader, ownedBody: Uint8Array) => void): void {
+  #onContent(
+    borrowedContent: Uint8Array,
+    handler: (header: RecordHeader, ownedBody: Uint8Array) => void,
+  ): void {
     const header = decodeHeader(borrowedContent);
     // Copied out of shared memory: the writer may overwrite it as soon as this returns.
     const part = Buffer.from(borrowedContent.subarray(recordHeader.bytes));
@@ -154,7 +162,10 @@ export class ThreadLink {
     }
     const body = this.#parts.length === 0 ? part : Buffer.concat([...this.#parts, part]);
     this.#parts = [];
-    this.#ctx.metrics.observe('ringDelay', Math.max(0, sharedNowMs(this.#ctx.clock) - header.writtenAtMs) / 1000);
+    this.#ctx.metrics.observe(
+      'ringDelay',
+      Math.max(0, sharedNowMs(this.#ctx.clock) - header.writtenAtMs) / 1000,
+    );
     handler(header, body);
   }
 

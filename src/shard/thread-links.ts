@@ -2,8 +2,9 @@
  * All links of this shard, by peer.
  * Thread: shard. Links come and go by control messages of the primary; the duty cycle reads and flushes them.
  */
-import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
+
 import type { ShardId } from '#proto/names.ts';
+import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
 import { packMsgpack } from '../wire/codec.ts';
 import { type LinkContext, type LinkMemory, ThreadLink } from './thread-link.ts';
 

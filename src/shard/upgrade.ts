@@ -78,10 +78,17 @@ export class Upgrade {
     const handshake = readHandshake(asked, this.#ctx.config.authQueryToken);
     const reason = this.#refusalOf(asked, handshake, request, socket);
     if (reason !== undefined) return this.#refuse(socket, reason);
-    this.#server.handleUpgrade(request, socket, head, (webSocket) => this.#begin(webSocket, socket, handshake));
+    this.#server.handleUpgrade(request, socket, head, (webSocket) =>
+      this.#begin(webSocket, socket, handshake),
+    );
   }
 
-  #refusalOf(asked: HandshakeRequest, { path }: Handshake, request: IncomingMessage, socket: Duplex): RefusalReason | undefined {
+  #refusalOf(
+    asked: HandshakeRequest,
+    { path }: Handshake,
+    request: IncomingMessage,
+    socket: Duplex,
+  ): RefusalReason | undefined {
     if (path !== '/ws') return 'path';
     if (this.#ctx.isDraining()) return 'draining';
     const verdict = this.#ctx.verdictOf(socket);
@@ -93,14 +100,24 @@ export class Upgrade {
   #isForwardedTooFast(request: IncomingMessage): boolean {
     const peer = normalAddress(request.socket.remoteAddress ?? '');
     if (!this.#ctx.config.trustProxy.includes(peer)) return false;
-    const address = clientAddress(peer, headerText(request.headers['x-forwarded-for']), this.#ctx.config.trustProxy);
+    const address = clientAddress(
+      peer,
+      headerText(request.headers['x-forwarded-for']),
+      this.#ctx.config.trustProxy,
+    );
     return this.#forwarded.take(address, performance.now()) > 0;
   }
 
   #refuse(socket: Duplex, reason: RefusalReason): void {
     this.#ctx.metrics.addTo('connectionsRefused', reason);
     const { status, retryAfterSeconds } = refusals[reason];
-    const body = JSON.stringify({ error: { code: reason, message: `the upgrade was refused: ${reason}`, retryable: retryAfterSeconds !== undefined } });
+    const body = JSON.stringify({
+      error: {
+        code: reason,
+        message: `the upgrade was refused: ${reason}`,
+        retryable: retryAfterSeconds !== undefined,
+      },
+    });
     socket.end(
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
         `Content-Length: ${body.length}\r\n${retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`}\r\n${body}`,
@@ -111,7 +128,12 @@ export class Upgrade {
     const verdict = token === undefined ? undefined : this.#ctx.tokens.verify(token);
     if (verdict?.ok === false) return this.#rejectToken(webSocket, verdict);
     const { sessions, sessionContext } = this.#ctx;
-    const session = new Session(this.#ctx.newSessionId(), encoding, new WebSocketTransport(webSocket, socket), sessionContext);
+    const session = new Session(
+      this.#ctx.newSessionId(),
+      encoding,
+      new WebSocketTransport(webSocket, socket),
+      sessionContext,
+    );
     sessions.add(session);
     const isBinaryExpected = encoding === 'msgpack';
     webSocket.on('message', (bytes: Buffer, isBinary: boolean) => {

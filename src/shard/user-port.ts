@@ -3,7 +3,7 @@
  * Thread: shard. Called by sessions, their handlers and the HTTP routes.
  */
 import type { Encoding } from '#proto/envelope.ts';
-import { type SessionId, type ShardId, userOfKey, type UserKey } from '#proto/names.ts';
+import { type SessionId, type ShardId, type UserKey, userOfKey } from '#proto/names.ts';
 import type { RecordBodies } from '#proto/record.ts';
 import type { AnswerReceiver, Requested, UserPort } from '../session/ports.ts';
 import { type Message, messageToBody } from '../wire/message.ts';
@@ -33,7 +33,8 @@ export class RoutedUserPort implements UserPort {
   attach(user: UserKey, session: SessionId, encoding: Encoding, receiver: AnswerReceiver): Requested {
     const { homes, users } = this.#route;
     const home = homes.of(user);
-    if (home === homes.self) return { state: 'answered', answer: users.attach(user, session, home, encoding) };
+    if (home === homes.self)
+      return { state: 'answered', answer: users.attach(user, session, home, encoding) };
     return this.#request(user, 'userAttach', [user, session, encoding], receiver);
   }
 
@@ -44,12 +45,25 @@ export class RoutedUserPort implements UserPort {
     else links.send(home, 'userDetach', noCorrelation, [user, session]);
   }
 
-  direct(to: UserKey, message: Message, from: UserKey, session: SessionId | null, receiver: AnswerReceiver): Requested {
+  direct(
+    to: UserKey,
+    message: Message,
+    from: UserKey,
+    session: SessionId | null,
+    receiver: AnswerReceiver,
+  ): Requested {
     const { homes, users } = this.#route;
     if (homes.of(to) === homes.self) {
       return { state: 'answered', answer: users.direct(to, message, from, session ?? undefined) };
     }
-    const body: RecordBodies['userDirect'] = [to, userOfKey(to), from, session, null, ...messageToBody(message)];
+    const body: RecordBodies['userDirect'] = [
+      to,
+      userOfKey(to),
+      from,
+      session,
+      null,
+      ...messageToBody(message),
+    ];
     return this.#request(to, 'userDirect', body, receiver);
   }
 

@@ -87,7 +87,9 @@ export class Supervisor implements ShardThreadEvents {
     this.#isStopping = true;
     clearInterval(this.#watcher);
     const threads = [...this.#threads.values()].filter((thread) => thread.isReady);
-    const drained = threads.map((thread) => new Promise<void>((resolve) => this.#drained.set(thread.shard, resolve)));
+    const drained = threads.map(
+      (thread) => new Promise<void>((resolve) => this.#drained.set(thread.shard, resolve)),
+    );
     for (const thread of threads) thread.post({ kind: 'drain', timeoutMs });
     await Promise.race([Promise.all(drained), delay(timeoutMs + exitGraceMs)]);
     await this.stop();
@@ -168,7 +170,10 @@ export class Supervisor implements ShardThreadEvents {
       const state = this.#stalls.look(thread.shard, nowMs);
       if (state === 'slow') this.#ctx.log.warn({ shard: thread.shard }, 'the loop of a shard stands still');
       if (state !== 'stalled') continue;
-      this.#ctx.log.error({ shard: thread.shard }, 'the loop of a shard stood still for too long; its thread is ended');
+      this.#ctx.log.error(
+        { shard: thread.shard },
+        'the loop of a shard stood still for too long; its thread is ended',
+      );
       void thread.terminate();
     }
   }

@@ -11,7 +11,9 @@ const word = 'carillon';
 
 /** Throws with a sentence when the transfer does not work. `tryProbe` hands a socket to a shard that echoes. */
 export async function testTransfer(tryProbe: (socket: Socket) => boolean): Promise<void> {
-  const refused = new Error(`this Node (${process.version}) does not move sockets to worker threads; Carillon needs 24.20 or later`);
+  const refused = new Error(
+    `this Node (${process.version}) does not move sockets to worker threads; Carillon needs 24.20 or later`,
+  );
   const server = createServer({ pauseOnConnect: true });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -7,8 +7,8 @@
 import type { Encoding } from '#proto/envelope.ts';
 import type { ShardId } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
-import { encodePublication, type Publication } from '../wire/encode-frame.ts';
 import type { Filter } from '../routing/filter.ts';
+import { encodePublication, type Publication } from '../wire/encode-frame.ts';
 
 /** Everyone who gets the same bytes: one encoding, one filter. */
 export interface Lane {
@@ -41,12 +41,16 @@ export class FlushBatch {
       return this.#joined[encoding];
     }
     const { filter } = lane;
-    const passing = this.#framesIn(encoding).filter((_, index) => filter(deliveredData(this.#publications[index]!)));
+    const passing = this.#framesIn(encoding).filter((_, index) =>
+      filter(deliveredData(this.#publications[index]!)),
+    );
     return passing.length === 0 ? undefined : joined(passing);
   }
 
   #framesIn(encoding: Encoding): Buffer[] {
-    this.#frames[encoding] ??= this.#publications.map((publication) => encodePublication(publication, encoding));
+    this.#frames[encoding] ??= this.#publications.map((publication) =>
+      encodePublication(publication, encoding),
+    );
     return this.#frames[encoding];
   }
 }

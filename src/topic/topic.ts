@@ -4,14 +4,22 @@
  * Synchronous, no I/O: the world arrives as ports. Its mailbox is the batch waiting for a flush, which is bounded: past
  * the bound it is flushed at once, so it refuses nobody and never grows.
  */
-import { type Refusal, refusal } from '#proto/error-codes.ts';
-import { everyoneTopic, type MessageId, type ShardId, type TopicKey, type TopicName, topicOfKey } from '#proto/names.ts';
+
 import type { Priority } from '#proto/data.ts';
+import { type Refusal, refusal } from '#proto/error-codes.ts';
+import {
+  everyoneTopic,
+  type MessageId,
+  type ShardId,
+  type TopicKey,
+  type TopicName,
+  topicOfKey,
+} from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
+import { compileFilter } from '../routing/filter.ts';
 import type { Publication } from '../wire/encode-frame.ts';
 import { type Answer, type Message, refused } from '../wire/message.ts';
 import { FlushBatch, type Lane } from './fanout.ts';
-import { compileFilter } from '../routing/filter.ts';
 import type { FlushTarget, FlushWait, TopicContext } from './ports.ts';
 
 /** Publications of one flush. */
@@ -76,7 +84,12 @@ export class Topic implements FlushTarget {
   /** Accepts in the order of the calls; delivery follows in that order. */
   publish(message: Message): Answer {
     const scope = `${this.key}|${message.from}`;
-    const verdict = this.#ctx.recentKeys.accept(scope, message.key, message.payload.msgpack, this.#ctx.messageIds);
+    const verdict = this.#ctx.recentKeys.accept(
+      scope,
+      message.key,
+      message.payload.msgpack,
+      this.#ctx.messageIds,
+    );
     if (verdict.state === 'conflict') return refused(verdict.refusal);
     const { state, messageId } = verdict;
     if (state === 'duplicate') {

@@ -5,7 +5,14 @@
  */
 import type { Encoding } from '#proto/envelope.ts';
 import { refusal } from '#proto/error-codes.ts';
-import { type SessionId, type ShardId, type TopicName, type UserId, type UserKey, userOfKey } from '#proto/names.ts';
+import {
+  type SessionId,
+  type ShardId,
+  type TopicName,
+  type UserId,
+  type UserKey,
+  userOfKey,
+} from '#proto/names.ts';
 import { encodePublication, type Publication } from '../wire/encode-frame.ts';
 import { type Answer, type Message, refused } from '../wire/message.ts';
 import type { DirectCopy, UserContext } from './ports.ts';
@@ -55,7 +62,12 @@ export class User {
   /** A message to this user. Accepted also when no device is connected: direct messages are volatile so far. */
   direct(sender: UserKey, message: Message, sendingSession: SessionId | undefined): Answer {
     const scope = `${this.key}|${sender}`;
-    const verdict = this.#ctx.recentKeys.accept(scope, message.key, message.payload.msgpack, this.#ctx.messageIds);
+    const verdict = this.#ctx.recentKeys.accept(
+      scope,
+      message.key,
+      message.payload.msgpack,
+      this.#ctx.messageIds,
+    );
     if (verdict.state === 'conflict') return refused(verdict.refusal);
     const { state, messageId } = verdict;
     if (state === 'duplicate') {

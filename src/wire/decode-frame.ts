@@ -50,7 +50,12 @@ function decodeEnvelope(value: unknown): Decoded {
   const { type, id } = value;
   const named = id === undefined ? { op: type } : { op: type, id };
   if (!isClientType(type)) {
-    return { ok: false, isEnvelope: true, ...named, refusal: refusal('unknown_type', `type ${JSON.stringify(type)} is not known`) };
+    return {
+      ok: false,
+      isEnvelope: true,
+      ...named,
+      refusal: refusal('unknown_type', `type ${JSON.stringify(type)} is not known`),
+    };
   }
   const data = value.data ?? {};
   const validator = clientDataValidators[type];
@@ -62,7 +67,11 @@ function decodeEnvelope(value: unknown): Decoded {
 
 function wrongField({ path, message }: { path: string; message: string }): Refusal {
   const field = `data${fieldName(path) === '' ? '' : `.${fieldName(path)}`}`;
-  const code = path.startsWith('/topic') ? 'invalid_topic' : path.startsWith('/filter') ? 'invalid_filter' : 'bad_request';
+  const code = path.startsWith('/topic')
+    ? 'invalid_topic'
+    : path.startsWith('/filter')
+      ? 'invalid_filter'
+      : 'bad_request';
   return refusal(message === 'is required' ? 'bad_request' : code, `${field} ${message}`);
 }
 

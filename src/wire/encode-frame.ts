@@ -44,7 +44,9 @@ export function encodePublication(publication: Publication, encoding: Encoding):
 function jsonPublication(publication: Publication): Buffer {
   const { type, id, timestamp, payload } = publication;
   const fields = JSON.stringify(fieldsOf(publication)).slice(0, -1);
-  return frameText(`{"type":"${type}","id":"${id}","data":${fields},"payload":${payload.json}},"timestamp":${timestamp}}`);
+  return frameText(
+    `{"type":"${type}","id":"${id}","data":${fields},"payload":${payload.json}},"timestamp":${timestamp}}`,
+  );
 }
 
 /** The map of the fields, made one longer, then the last key and the payload's own bytes. */

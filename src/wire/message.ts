@@ -16,7 +16,9 @@ export interface Message {
 }
 
 /** What a home answers to a request. */
-export type Answer = { ok: true; messageId?: MessageId; isDuplicate?: boolean } | { ok: false; refusal: Refusal };
+export type Answer =
+  | { ok: true; messageId?: MessageId; isDuplicate?: boolean }
+  | { ok: false; refusal: Refusal };
 
 export function refused(reason: Refusal): Answer {
   return { ok: false, refusal: reason };
@@ -38,7 +40,8 @@ export function messageFromBody([from, payload, event, priority, ttlMs, key]: Pu
 }
 
 export function answerToBody(answer: Answer): RecordBodies['answer'] {
-  if (!answer.ok) return [false, answer.refusal.code, answer.refusal.message, answer.refusal.retryAfterMs ?? null];
+  if (!answer.ok)
+    return [false, answer.refusal.code, answer.refusal.message, answer.refusal.retryAfterMs ?? null];
   return answer.messageId === undefined ? [true] : [true, answer.messageId, answer.isDuplicate === true];
 }
 

@@ -27,7 +27,8 @@ class Scanner {
   }
 
   assertEnd(): void {
-    if (this.#at !== this.#bytes.length) throw new WireError(`msgpack: ${this.#bytes.length - this.#at} bytes after the value`);
+    if (this.#at !== this.#bytes.length)
+      throw new WireError(`msgpack: ${this.#bytes.length - this.#at} bytes after the value`);
   }
 
   value(depth: number): void {
@@ -100,7 +101,13 @@ class Scanner {
   #key(): void {
     const byte = this.#take(1);
     const keyBytes =
-      byte >= 0xa0 && byte <= 0xbf ? byte & 0x1f : byte === 0xd9 ? this.#take(1) : byte === 0xda ? this.#take(2) : -1;
+      byte >= 0xa0 && byte <= 0xbf
+        ? byte & 0x1f
+        : byte === 0xd9
+          ? this.#take(1)
+          : byte === 0xda
+            ? this.#take(2)
+            : -1;
     if (keyBytes < 0) throw new WireError('msgpack: map keys must be strings');
     const start = this.#skipTo(keyBytes);
     if (keyBytes === protoKey.length && protoKey.equals(this.#bytes.subarray(start, start + keyBytes))) {
@@ -110,7 +117,8 @@ class Scanner {
 
   #assertRoom(values: number, depth: number): void {
     if (depth >= depthMax + 1) throw new WireError(`nested deeper than ${depthMax}`);
-    if (values > this.#bytes.length - this.#at) throw new WireError('msgpack: more values announced than bytes are left');
+    if (values > this.#bytes.length - this.#at)
+      throw new WireError('msgpack: more values announced than bytes are left');
   }
 
   #finite(value: number): void {

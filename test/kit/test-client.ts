@@ -75,7 +75,9 @@ export class TestClient {
   async request(type: string, data: object = {}): Promise<Envelope> {
     const id = `${this.#prefix}-${this.#nextId++}`;
     this.send({ type, id, data });
-    return this.waitFor((envelope) => envelope.id === id && ['Status', 'Error', 'Pong'].includes(envelope.type));
+    return this.waitFor(
+      (envelope) => envelope.id === id && ['Status', 'Error', 'Pong'].includes(envelope.type),
+    );
   }
 
   /** The first envelope received, now or later, that fits. */
@@ -88,7 +90,8 @@ export class TestClient {
   async until(condition: () => boolean): Promise<void> {
     const deadline = AbortSignal.timeout(waitMs);
     while (!condition()) {
-      if (this.closed) throw new Error(`closed with ${this.closed.code} ${this.closed.reason}; received ${this.#tail()}`);
+      if (this.closed)
+        throw new Error(`closed with ${this.closed.code} ${this.closed.reason}; received ${this.#tail()}`);
       if (deadline.aborted) throw new Error(`waited in vain; received ${this.#tail()}`);
       await this.#nextChange(deadline);
     }

@@ -1,5 +1,5 @@
 /** `Broadcast`: permission here, then the topic's home, which gives the id and fans out. */
-import { everyoneTopic, isReservedTopic, topicKey, type TopicName } from '#proto/names.ts';
+import { everyoneTopic, isReservedTopic, type TopicName, topicKey } from '#proto/names.ts';
 import { Payload } from '../../wire/payload.ts';
 import { acceptedReply, type Handler, refuse, settle } from '../outcome.ts';
 
@@ -9,15 +9,23 @@ export const broadcast: Handler<'Broadcast'> = {
     const { payload, topic: given, key = envelope.id, ...rest } = envelope.data;
     const topic = given as TopicName | undefined;
     if (topic === undefined) {
-      if (!permissions.allows('broadcast', 'all')) return refuse('permission_denied', 'the token lacks broadcast:all');
+      if (!permissions.allows('broadcast', 'all'))
+        return refuse('permission_denied', 'the token lacks broadcast:all');
     } else if (isReservedTopic(topic)) {
       return refuse('invalid_topic', `data.topic "${topic}" belongs to the server`);
     } else if (!permissions.allows('publish', topic)) {
       return refuse('permission_denied', `the token lacks publish:${topic}`);
     }
-    const message = { from: userId, payload: Payload.ofValue(payload), ...rest, ...(key === undefined ? {} : { key }) };
+    const message = {
+      from: userId,
+      payload: Payload.ofValue(payload),
+      ...rest,
+      ...(key === undefined ? {} : { key }),
+    };
     const requested = ctx.topics.publish(topicKey(tenant, topic ?? everyoneTopic), message, session);
-    return settle(requested, { envelope }, (answer) => acceptedReply(answer, topic === undefined ? {} : { topic }));
+    return settle(requested, { envelope }, (answer) =>
+      acceptedReply(answer, topic === undefined ? {} : { topic }),
+    );
   },
 
   finish(_live, { envelope }, answer) {

@@ -8,7 +8,12 @@ export const directMessage: Handler<'DirectMessage'> = {
     const { permissions, userId, tenant } = phase.identity;
     const { payload, to, key = envelope.id, ...rest } = envelope.data;
     if (!permissions.allows('direct', to)) return refuse('permission_denied', `the token lacks direct:${to}`);
-    const message = { from: userId, payload: Payload.ofValue(payload), ...rest, ...(key === undefined ? {} : { key }) };
+    const message = {
+      from: userId,
+      payload: Payload.ofValue(payload),
+      ...rest,
+      ...(key === undefined ? {} : { key }),
+    };
     const recipient = userKey(tenant, to as UserId);
     const requested = ctx.users.direct(recipient, message, userKey(tenant, userId), session.id, session);
     return settle(requested, { envelope }, (answer) => acceptedReply(answer, {}));

@@ -1,6 +1,6 @@
 /** `Subscribe`: permission and limits here, then the topic's home. */
 import { refusal } from '#proto/error-codes.ts';
-import { topicKey, type TopicName } from '#proto/names.ts';
+import { type TopicName, topicKey } from '#proto/names.ts';
 import { canonicalFilter, compileFilter } from '../../routing/filter.ts';
 import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
 import type { Subscription } from '../session-state.ts';
@@ -10,12 +10,17 @@ export const subscribe: Handler<'Subscribe'> = {
     const { session, phase } = live;
     const topic = envelope.data.topic as TopicName;
     if (!maySubscribe(live, topic)) return refuse('permission_denied', `the token lacks subscribe:${topic}`);
-    if (phase.subscriptions.has(topic)) return refuse('already_subscribed', `data.topic "${topic}" is subscribed already`);
+    if (phase.subscriptions.has(topic))
+      return refuse('already_subscribed', `data.topic "${topic}" is subscribed already`);
     if (phase.subscriptions.size >= ctx.limits.subscriptionsMax) {
-      return refuse('limit_exceeded', `a connection has at most ${ctx.limits.subscriptionsMax} subscriptions (MAX_SUBSCRIPTIONS)`);
+      return refuse(
+        'limit_exceeded',
+        `a connection has at most ${ctx.limits.subscriptionsMax} subscriptions (MAX_SUBSCRIPTIONS)`,
+      );
     }
     const filter = envelope.data.filter === undefined ? undefined : compileFilter(envelope.data.filter);
-    if (typeof filter === 'string') return { do: 'refuse', refusal: refusal('invalid_filter', `data.filter: ${filter}`) };
+    if (typeof filter === 'string')
+      return { do: 'refuse', refusal: refusal('invalid_filter', `data.filter: ${filter}`) };
 
     const subscription: Subscription = {
       key: topicKey(phase.identity.tenant, topic),
@@ -31,7 +36,12 @@ export const subscribe: Handler<'Subscribe'> = {
   finish: (live, command, answer, ctx) => finish(live, command, answer, ctx),
 };
 
-const finish: NonNullable<Handler<'Subscribe'>['finish']> = (live, { envelope, subscription }, answer, ctx): Outcome => {
+const finish: NonNullable<Handler<'Subscribe'>['finish']> = (
+  live,
+  { envelope, subscription },
+  answer,
+  ctx,
+): Outcome => {
   const { topic, since } = envelope.data as { topic: TopicName; since?: unknown };
   const { subscriptions } = live.phase;
   // Unsubscribed, and perhaps subscribed anew, while the answer was on its way: that one is not ours to touch.

@@ -6,7 +6,8 @@ export const unsubscribe: Handler<'Unsubscribe'> = {
   handle({ session, phase }, { data }, ctx) {
     const topic = data.topic as TopicName;
     const subscription = phase.subscriptions.get(topic);
-    if (subscription === undefined) return refuse('not_subscribed', `data.topic "${topic}" is not subscribed`);
+    if (subscription === undefined)
+      return refuse('not_subscribed', `data.topic "${topic}" is not subscribed`);
     phase.subscriptions.delete(topic);
     ctx.counters.subscriptions(-1);
     ctx.topics.unsubscribe(subscription.key, subscription.lane, session);

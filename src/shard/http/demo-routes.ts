@@ -28,7 +28,9 @@ const securityHeaders = {
 };
 
 const tokenLifetimeMs = 24 * 3_600_000;
-const TokenBody = Type.Object({ name: Type.String({ pattern: userIdPattern, description: 'User id to sign in as.' }) });
+const TokenBody = Type.Object({
+  name: Type.String({ pattern: userIdPattern, description: 'User id to sign in as.' }),
+});
 
 export function demoRoutes(app: FastifyInstance, ctx: HttpContext): void {
   for (const name of readdirSync(webDir, { recursive: true }) as string[]) {
@@ -36,12 +38,16 @@ export function demoRoutes(app: FastifyInstance, ctx: HttpContext): void {
     if (contentType === undefined) continue;
     const content = readFileSync(join(webDir, name));
     const path = name === 'index.html' ? '/' : `/${name.replaceAll('\\', '/')}`;
-    app.get(path, { schema: { hide: true } }, async (_request, reply) => reply.headers(securityHeaders).type(contentType).send(content));
+    app.get(path, { schema: { hide: true } }, async (_request, reply) =>
+      reply.headers(securityHeaders).type(contentType).send(content),
+    );
   }
   const secret = ctx.developmentSecret;
   if (secret === undefined) return;
   app.post('/demo/token', { schema: { hide: true, body: TokenBody } }, async (request, reply) => {
     const { name } = request.body as Static<typeof TokenBody>;
-    return reply.header('cache-control', 'no-store').send({ userId: name, token: signDevelopmentToken(secret, name, tokenLifetimeMs) });
+    return reply
+      .header('cache-control', 'no-store')
+      .send({ userId: name, token: signDevelopmentToken(secret, name, tokenLifetimeMs) });
   });
 }

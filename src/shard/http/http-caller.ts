@@ -11,7 +11,9 @@ import { RefusedRequest } from './http-errors.ts';
 export function callerOf(request: FastifyRequest, { config, tokens }: HttpContext): Identity {
   const credential = bearerHeader(request.headers.authorization);
   if (credential === undefined) {
-    throw new RefusedRequest(refusal('unauthorized', 'Authorization: Bearer with an API key or a JWT is required'));
+    throw new RefusedRequest(
+      refusal('unauthorized', 'Authorization: Bearer with an API key or a JWT is required'),
+    );
   }
   if (config.apiKeys !== undefined && isApiKey(config.apiKeys, credential)) return apiKeyIdentity;
   const verdict = tokens.verify(credential);

@@ -18,7 +18,7 @@ export class RefusedRequest extends Error {
 export const ErrorBody = Type.Object(
   {
     error: Type.Object({
-      code: Type.String({ description: 'One of the protocol\'s error codes.' }),
+      code: Type.String({ description: "One of the protocol's error codes." }),
       message: Type.String({ description: 'For people; names the field or the limit.' }),
       retryable: Type.Boolean({ description: 'May the same request succeed later?' }),
       retryAfterMs: Type.Optional(Type.Integer({ description: 'Not before this long.' })),
@@ -30,14 +30,21 @@ export const ErrorBody = Type.Object(
 export function answerErrors(app: FastifyInstance, { log }: HttpContext): void {
   app.setNotFoundHandler((request, reply) => {
     if (request.url.split('?')[0] === '/ws') {
-      return reply.code(426).header('upgrade', 'websocket').send(bodyOf(refusal('bad_request', '/ws takes a WebSocket upgrade')));
+      return reply
+        .code(426)
+        .header('upgrade', 'websocket')
+        .send(bodyOf(refusal('bad_request', '/ws takes a WebSocket upgrade')));
     }
-    return sendRefusal(reply, refusal('not_found', `there is no ${request.method} ${request.url.split('?')[0]}`));
+    return sendRefusal(
+      reply,
+      refusal('not_found', `there is no ${request.method} ${request.url.split('?')[0]}`),
+    );
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof RefusedRequest) return sendRefusal(reply, error.refusal);
     if (error.validation) return sendRefusal(reply, refusal('bad_request', validationMessage(error)));
-    if (error.statusCode === 413) return sendRefusal(reply, refusal('message_too_large', 'the body is larger than MAX_MESSAGE_BYTES'));
+    if (error.statusCode === 413)
+      return sendRefusal(reply, refusal('message_too_large', 'the body is larger than MAX_MESSAGE_BYTES'));
     if (error.statusCode !== undefined && error.statusCode < 500) {
       return reply.code(error.statusCode).send(bodyOf(refusal('bad_request', error.message)));
     }

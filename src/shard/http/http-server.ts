@@ -3,15 +3,15 @@
  * Thread: shard. Made by shard.ts; the same server carries the WebSocket upgrades.
  */
 import { readFileSync } from 'node:fs';
-import { createServer, type RequestListener, type Server as HttpServer } from 'node:http';
+import { createServer, type Server as HttpServer, type RequestListener } from 'node:http';
 import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https';
 import swagger from '@fastify/swagger';
 import { type FastifyInstance, fastify } from 'fastify';
 import type { Config } from '../../config/load-config.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { demoRoutes } from './demo-routes.ts';
-import { answerErrors } from './http-errors.ts';
 import type { HttpContext } from './http-context.ts';
+import { answerErrors } from './http-errors.ts';
 import { operationsRoutes } from './operations-routes.ts';
 import { publishRoutes } from './publish-routes.ts';
 
@@ -32,7 +32,7 @@ export interface HttpEndpoint {
 export async function openHttpEndpoint(ctx: HttpContext): Promise<HttpEndpoint> {
   let server: HttpServer | HttpsServer | undefined;
   const app = fastify({
-    serverFactory: (listener) => (server = makeServer(ctx.config, listener as RequestListener)),
+    serverFactory: (listener) => (server = makeServer(ctx.config, listener)),
     trustProxy: ctx.config.trustProxy,
     bodyLimit: ctx.config.messageBytesMax,
     logger: false,
@@ -45,7 +45,9 @@ export async function openHttpEndpoint(ctx: HttpContext): Promise<HttpEndpoint> 
   await app.register(swagger, {
     openapi: {
       info: { title: 'Carillon', version: ctx.version, description: 'HTTP API of the realtime server.' },
-      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'An API key or a JWT.' } } },
+      components: {
+        securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'An API key or a JWT.' } },
+      },
     },
   });
   await app.register(async (routes) => {
@@ -69,7 +71,11 @@ function makeServer(config: Config, listener: RequestListener): HttpServer | Htt
     maxHeaderSize: headerBytesMax,
   };
   if (config.tlsCert === undefined || config.tlsKey === undefined) return createServer(options, listener);
-  const tls = { cert: readFileSync(config.tlsCert), key: readFileSync(config.tlsKey), handshakeTimeout: tlsHandshakeTimeoutMs };
+  const tls = {
+    cert: readFileSync(config.tlsCert),
+    key: readFileSync(config.tlsKey),
+    handshakeTimeout: tlsHandshakeTimeoutMs,
+  };
   return createTlsServer({ ...options, ...tls }, listener);
 }
 
@@ -79,7 +85,12 @@ function logFailures(app: FastifyInstance, log: Logger): void {
     reply.header('x-request-id', request.id);
   });
   app.addHook('onResponse', async (request, reply) => {
-    const fields = { correlation: request.id, method: request.method, route: request.routeOptions.url, status: reply.statusCode };
+    const fields = {
+      correlation: request.id,
+      method: request.method,
+      route: request.routeOptions.url,
+      status: reply.statusCode,
+    };
     if (reply.statusCode >= 500 && reply.statusCode !== 503) log.error(fields, 'request failed');
     else log.debug(fields, 'request');
   });

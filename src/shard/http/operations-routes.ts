@@ -7,23 +7,35 @@ const tags = ['operations'];
 
 export function operationsRoutes(app: FastifyInstance, ctx: HttpContext): void {
   const Health = Type.Object({ status: Type.String({ description: '`ok` while the process answers.' }) });
-  app.get('/health', { schema: { tags, description: 'Is the process alive?', response: { 200: Health } } }, async () => ({
-    status: 'ok',
-  }));
+  app.get(
+    '/health',
+    { schema: { tags, description: 'Is the process alive?', response: { 200: Health } } },
+    async () => ({
+      status: 'ok',
+    }),
+  );
 
   const Ready = Type.Object({
     status: Type.String({ description: '`ready`, `draining` or `starting`.' }),
     dependencies: Type.Record(Type.String(), Type.String(), { description: 'State of each dependency.' }),
   });
-  const readySchema = { tags, description: 'Should new connections come here?', response: { 200: Ready, 503: Ready } };
+  const readySchema = {
+    tags,
+    description: 'Should new connections come here?',
+    response: { 200: Ready, 503: Ready },
+  };
   for (const path of ['/health/ready', '/ready']) {
     app.get(path, { schema: readySchema }, async (_request, reply) => answerReady(reply, ctx));
   }
 
-  app.get('/metrics', { schema: { tags, description: 'Metrics of all threads, Prometheus text.' } }, async (_request, reply) => {
-    reply.header('content-type', ctx.metricsPage.contentType);
-    return ctx.metricsPage.render();
-  });
+  app.get(
+    '/metrics',
+    { schema: { tags, description: 'Metrics of all threads, Prometheus text.' } },
+    async (_request, reply) => {
+      reply.header('content-type', ctx.metricsPage.contentType);
+      return ctx.metricsPage.render();
+    },
+  );
 
   app.get('/info', { schema: { tags, description: 'Name, version, limits.' } }, async () => info(ctx));
 
@@ -33,7 +45,9 @@ export function operationsRoutes(app: FastifyInstance, ctx: HttpContext): void {
 function answerReady(reply: FastifyReply, ctx: HttpContext): FastifyReply {
   const shards = ctx.shardsUp();
   const status = ctx.isDraining() ? 'draining' : shards.some((isUp) => isUp) ? 'ready' : 'starting';
-  const dependencies = Object.fromEntries(shards.map((isUp, shard) => [`shard ${shard}`, isUp ? 'up' : 'restarting']));
+  const dependencies = Object.fromEntries(
+    shards.map((isUp, shard) => [`shard ${shard}`, isUp ? 'up' : 'restarting']),
+  );
   return reply.code(status === 'ready' ? 200 : 503).send({ status, dependencies });
 }
 

@@ -1,0 +1,148 @@
+/**
+ * What each kind of actor is given of its shard: ports onto tables, rings, clock and counters.
+ * Thread: shard. Called by shard.ts, once each.
+ */
+import type { Clock } from '#kit/clock.ts';
+import { systemMessageIds } from '#kit/message-id.ts';
+import type { TimerWheel } from '#kit/timer-wheel.ts';
+import type { UserKey } from '#proto/names.ts';
+import type { RecordBodies } from '#proto/record.ts';
+import type { TokenVerifier } from '../auth/verify-token.ts';
+import type { Config } from '../config/load-config.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { MetricsRow } from '../observe/metrics-table.ts';
+import type { RecentKeys } from '../protect/recent-keys.ts';
+import type { SessionContext, SessionLimits, SessionLog, TopicPort, UserPort } from '../session/ports.ts';
+import type { TopicContext } from '../topic/ports.ts';
+import type { DirectCopy, UserContext } from '../user/ports.ts';
+import { messageToBody } from '../wire/message.ts';
+import type { DutyCycle } from './duty-cycle.ts';
+import type { Homes } from './homes.ts';
+import { noCorrelation } from './pending-requests.ts';
+import type { SessionTable } from './session-table.ts';
+import { publicationCounters, sessionCounters } from './shard-counters.ts';
+import type { SubscriberTable } from './subscriber-table.ts';
+import type { ThreadLinks } from './thread-links.ts';
+import type { UserTable } from './user-table.ts';
+
+/** The parts of a shard that its actors reach. */
+export interface ActorWorld {
+  config: Config;
+  version: string;
+  clock: Clock;
+  timers: TimerWheel;
+  metrics: MetricsRow;
+  log: Logger;
+  homes: Homes;
+  links: ThreadLinks;
+  duty: DutyCycle;
+  recentKeys: RecentKeys;
+  sessions: SessionTable;
+  subscribers: SubscriberTable;
+}
+
+export function topicContext({
+  clock,
+  recentKeys,
+  duty,
+  metrics,
+  homes,
+  subscribers,
+  links,
+}: ActorWorld): TopicContext {
+  return {
+    clock,
+    messageIds: systemMessageIds,
+    recentKeys,
+    flushes: duty,
+    counters: publicationCounters(metrics),
+    subscribers: {
+      deliver(shard, topic, lane, frameCount, frames) {
+        if (shard === homes.self) subscribers.deliver(topic, lane, frameCount, frames);
+        else links.send(shard, 'topicDeliver', noCorrelation, [topic, ...lane, frameCount, frames]);
+      },
+    },
+  };
+}
+
+/** `users` is asked for late: the table is made with this context. */
+export function userContext(world: ActorWorld, users: () => UserTable): UserContext {
+  const { clock, recentKeys, metrics, config, homes, sessions, links } = world;
+  return {
+    clock,
+    messageIds: systemMessageIds,
+    recentKeys,
+    counters: publicationCounters(metrics),
+    sessionsMax: config.connectionsPerUserMax,
+    sessions: {
+      deliver(shard, ids, frame) {
+        if (shard === homes.self) sessions.deliver(ids, 1, frame);
+        else links.send(shard, 'sessionDeliver', noCorrelation, [ids, 1, frame]);
+      },
+      copyToSender(sender, copy) {
+        if (homes.of(sender) === homes.self) users().deliverCopy(sender, copy);
+        else sendCopy(sender, copy, world);
+      },
+    },
+  };
+}
+
+export function sessionContext(
+  world: ActorWorld,
+  tokens: TokenVerifier,
+  topics: TopicPort,
+  users: UserPort,
+): SessionContext {
+  const { config, version, clock, timers, duty, metrics, log, homes } = world;
+  return {
+    clock,
+    correlations: systemMessageIds,
+    timers,
+    limits: sessionLimits(config),
+    node: { nodeId: config.nodeId, shard: homes.self, version },
+    tokens,
+    topics,
+    users,
+    schedule: duty,
+    counters: sessionCounters(metrics),
+    log: sessionLog(log),
+  };
+}
+
+function sendCopy(
+  sender: UserKey,
+  { to, message, messageId, except }: DirectCopy,
+  { homes, links }: ActorWorld,
+): void {
+  const body: RecordBodies['userDirect'] = [
+    sender,
+    to,
+    sender,
+    except ?? null,
+    messageId,
+    ...messageToBody(message),
+  ];
+  links.send(homes.of(sender), 'userDirect', noCorrelation, body);
+}
+
+function sessionLimits(config: Config): SessionLimits {
+  return {
+    messageBytesMax: config.messageBytesMax,
+    subscriptionsMax: config.subscriptionsMax,
+    outboxBytesMax: config.outboxBytesMax,
+    heartbeatIntervalMs: config.heartbeatIntervalMs,
+    clientTimeoutMs: config.clientTimeoutMs,
+    envelopeRate: config.rateLimitEnabled
+      ? { ...config.rateLimitConnection, burst: config.rateLimitBurst }
+      : undefined,
+  };
+}
+
+function sessionLog(log: Logger): SessionLog {
+  return {
+    failed: (session, correlation, error) =>
+      log.error({ session, correlation, err: error }, 'a handler threw; its session ends'),
+    opened: (session, user, encoding) => log.debug({ session, user, encoding }, 'session opened'),
+    closed: (session, close) => log.debug({ session, close }, 'session closed'),
+  };
+}
