@@ -1,9 +1,9 @@
 /**
  * The one timer of a session: the next time that something is due, whatever it is.
- * Pure; session.ts asks it when to look again and acts on what is due. One wheel entry per connection.
+ * Thread: shard. Owned by session.ts, which acts on what is due. One wheel entry per connection.
  */
-
-import type { SessionLimits } from './ports.ts';
+import type { TimerEntry, TimerToken } from '#kit/timer-wheel.ts';
+import type { SessionContext, SessionLimits } from './ports.ts';
 import type { SessionPhase } from './session-state.ts';
 
 /** A client hears this long before its token ends, so that it can send a new one in `Auth`. Milliseconds. */
@@ -17,44 +17,85 @@ export type DueEvent =
   | 'attach'
   | 'ping';
 
-export interface SessionTimes {
-  nowMs: number;
-  wallMs: number;
-  lastHeardMs: number;
-  lastPingMs: number;
+export interface DeadlineOwner {
+  readonly phase: SessionPhase;
+  onDue(event: DueEvent): void;
+}
+
+export class Deadlines implements TimerEntry {
+  readonly #owner: DeadlineOwner;
+  readonly #ctx: Pick<SessionContext, 'clock' | 'timers' | 'limits'>;
+  #timer: TimerToken | undefined;
+  #lastHeardMs: number;
+  #lastPingMs: number;
   /** When to tell the user's home of the session again; Infinity: it knows. */
-  attachAtMs: number;
-}
+  #attachAtMs = Number.POSITIVE_INFINITY;
 
-/** What is due now, the most serious first; undefined: nothing yet. */
-export function dueEvent(
-  phase: SessionPhase,
-  times: SessionTimes,
-  limits: SessionLimits,
-): DueEvent | undefined {
-  if (phase.name === 'connecting' && times.nowMs >= phase.deadlineMs) return 'auth_timeout';
-  if (times.nowMs - times.lastHeardMs >= limits.clientTimeoutMs) return 'heartbeat_timeout';
-  if (phase.name === 'live') {
-    if (times.wallMs >= phase.identity.expiresAtMs) return 'token_expired';
-    if (!phase.isExpiryAnnounced && times.wallMs >= phase.identity.expiresAtMs - expiryNoticeMs)
-      return 'token_expiring';
+  constructor(owner: DeadlineOwner, ctx: Pick<SessionContext, 'clock' | 'timers' | 'limits'>) {
+    this.#owner = owner;
+    this.#ctx = ctx;
+    this.#lastHeardMs = ctx.clock.monotonicMs();
+    this.#lastPingMs = this.#lastHeardMs;
   }
-  if (times.nowMs >= times.attachAtMs) return 'attach';
-  if (times.nowMs - times.lastPingMs >= limits.heartbeatIntervalMs) return 'ping';
-  return undefined;
-}
 
-/** When to look again, monotonic milliseconds; never in the past. */
-export function nextDeadlineMs(phase: SessionPhase, times: SessionTimes, limits: SessionLimits): number {
-  const candidates = [
-    times.lastPingMs + limits.heartbeatIntervalMs,
-    times.lastHeardMs + limits.clientTimeoutMs,
-    times.attachAtMs,
-  ];
-  if (phase.name === 'connecting') candidates.push(phase.deadlineMs);
-  if (phase.name === 'live') {
-    const untilExpiryMs = phase.identity.expiresAtMs - times.wallMs;
-    candidates.push(times.nowMs + untilExpiryMs - (phase.isExpiryAnnounced ? 0 : expiryNoticeMs));
+  onHeard(): void {
+    this.#lastHeardMs = this.#ctx.clock.monotonicMs();
   }
-  return Math.max(times.nowMs + 1, Math.min(...candidates));
+
+  attachAfter(waitMs: number): void {
+    this.#attachAtMs = this.#ctx.clock.monotonicMs() + waitMs;
+    this.reschedule();
+  }
+
+  /** After every change of the phase. */
+  reschedule(): void {
+    this.cancel();
+    const { phase } = this.#owner;
+    if (phase.name === 'closing' || phase.name === 'closed') return;
+    this.#timer = this.#ctx.timers.schedule(this.#nextMs(phase, this.#ctx.limits), this);
+  }
+
+  cancel(): void {
+    if (this.#timer !== undefined) this.#ctx.timers.cancel(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Called by the timer wheel. */
+  onDeadline(): void {
+    this.#timer = undefined;
+    const event = this.#dueEvent(this.#owner.phase, this.#ctx.limits);
+    if (event === 'ping') this.#lastPingMs = this.#ctx.clock.monotonicMs();
+    if (event === 'attach') this.#attachAtMs = Number.POSITIVE_INFINITY;
+    if (event !== undefined) this.#owner.onDue(event);
+    this.reschedule();
+  }
+
+  /** What is due now, the most serious first. */
+  #dueEvent(phase: SessionPhase, limits: SessionLimits): DueEvent | undefined {
+    const nowMs = this.#ctx.clock.monotonicMs();
+    if (phase.name === 'connecting' && nowMs >= phase.deadlineMs) return 'auth_timeout';
+    if (nowMs - this.#lastHeardMs >= limits.clientTimeoutMs) return 'heartbeat_timeout';
+    if (phase.name === 'live') {
+      const untilExpiryMs = phase.identity.expiresAtMs - this.#ctx.clock.wallMs();
+      if (untilExpiryMs <= 0) return 'token_expired';
+      if (!phase.isExpiryAnnounced && untilExpiryMs <= expiryNoticeMs) return 'token_expiring';
+    }
+    if (nowMs >= this.#attachAtMs) return 'attach';
+    return nowMs - this.#lastPingMs >= limits.heartbeatIntervalMs ? 'ping' : undefined;
+  }
+
+  #nextMs(phase: SessionPhase, limits: SessionLimits): number {
+    const nowMs = this.#ctx.clock.monotonicMs();
+    const candidates = [
+      this.#lastPingMs + limits.heartbeatIntervalMs,
+      this.#lastHeardMs + limits.clientTimeoutMs,
+      this.#attachAtMs,
+    ];
+    if (phase.name === 'connecting') candidates.push(phase.deadlineMs);
+    if (phase.name === 'live') {
+      const untilExpiryMs = phase.identity.expiresAtMs - this.#ctx.clock.wallMs();
+      candidates.push(nowMs + untilExpiryMs - (phase.isExpiryAnnounced ? 0 : expiryNoticeMs));
+    }
+    return Math.max(nowMs + 1, Math.min(...candidates));
+  }
 }

@@ -5,12 +5,11 @@
  * The only writer of its phase. Never waits: what a home elsewhere must answer comes back through `onAnswer`.
  */
 import { assertNever } from '#kit/assert.ts';
-import type { TimerToken } from '#kit/timer-wheel.ts';
 import { type CloseName, closeCodes } from '#proto/close-codes.ts';
 import type { ClientEnvelope } from '#proto/data.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import { refusal } from '#proto/error-codes.ts';
-import { authTimeoutMs, undecodableFramesMax } from '#proto/limits.ts';
+import { authTimeoutMs } from '#proto/limits.ts';
 import {
   everyoneTopic,
   type SessionId,
@@ -20,10 +19,10 @@ import {
   userKey,
 } from '#proto/names.ts';
 import type { Identity } from '../auth/token-claims.ts';
-import { TokenBucket } from '../protect/token-bucket.ts';
 import { type Decoded, decodeFrame } from '../wire/decode-frame.ts';
 import type { Answer } from '../wire/message.ts';
-import { dueEvent, nextDeadlineMs, type SessionTimes } from './deadlines.ts';
+import { type DeadlineOwner, Deadlines, type DueEvent } from './deadlines.ts';
+import { EnvelopeGate } from './envelope-gate.ts';
 import { sessionHandlers } from './handlers/index.ts';
 import { Mailbox } from './mailbox.ts';
 import { Outbox } from './outbox.ts';
@@ -43,30 +42,21 @@ import type { AttachStep, SessionPhase, WaitingCommand } from './session-state.t
 const waitingMax = 1024;
 /** How soon a home that was not reachable is told of the session again, milliseconds. */
 const attachRetryMs = 500;
-/** Envelopes refused for their rate in a row before the connection closes with 4005. */
-const rateStrikesMax = 100;
 
-export class Session implements Subscriber, AnswerReceiver {
+export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
   readonly id: SessionId;
   readonly encoding: Encoding;
   readonly #transport: Transport;
   readonly #ctx: SessionContext;
   readonly #mailbox = new Mailbox();
+  readonly #gate: EnvelopeGate;
   readonly #outbox: Outbox;
   readonly #replies: Replies;
+  readonly #deadlines: Deadlines;
   #phase: SessionPhase;
   /** By correlation: commands, and the steps of becoming live. */
   #waiting = new Map<Correlation, WaitingCommand | AttachStep>();
   #isReadingPaused = false;
-  #lastHeardMs: number;
-  #lastPingMs: number;
-  #attachAtMs = Number.POSITIVE_INFINITY;
-  #timer: TimerToken | undefined;
-  /** Frames in a row that were no envelopes. */
-  #undecodableCount = 0;
-  /** Made with the first envelope: most connections of a large server are silent. */
-  #bucket: TokenBucket | undefined;
-  #rateStrikes = 0;
 
   constructor(id: SessionId, encoding: Encoding, transport: Transport, ctx: SessionContext) {
     this.id = id;
@@ -75,12 +65,15 @@ export class Session implements Subscriber, AnswerReceiver {
     this.#ctx = ctx;
     this.#outbox = new Outbox(transport, ctx.limits.outboxBytesMax, ctx);
     this.#replies = new Replies(this, ctx);
-    const nowMs = ctx.clock.monotonicMs();
-    this.#lastHeardMs = nowMs;
-    this.#lastPingMs = nowMs;
-    this.#phase = { name: 'connecting', deadlineMs: nowMs + authTimeoutMs };
+    this.#gate = new EnvelopeGate(ctx);
+    this.#phase = { name: 'connecting', deadlineMs: ctx.clock.monotonicMs() + authTimeoutMs };
+    this.#deadlines = new Deadlines(this, ctx);
     ctx.counters.opened();
-    this.#scheduleTimer();
+    this.#deadlines.reschedule();
+  }
+
+  get phase(): SessionPhase {
+    return this.#phase;
   }
 
   get isOpen(): boolean {
@@ -98,7 +91,6 @@ export class Session implements Subscriber, AnswerReceiver {
   attach(): void {
     const phase = this.#phase;
     if (phase.name !== 'attaching' && phase.name !== 'live') return;
-    this.#attachAtMs = Number.POSITIVE_INFINITY;
     const { tenant, userId } = phase.identity;
     const isEveryoneAwaited = phase.name === 'attaching' && phase.awaited.has('everyone');
     this.#awaitStep('user', this.#ctx.users.attach(userKey(tenant, userId), this.id, this.encoding, this));
@@ -129,7 +121,7 @@ export class Session implements Subscriber, AnswerReceiver {
 
   /** Any sign of life. */
   onHeard(): void {
-    this.#lastHeardMs = this.#ctx.clock.monotonicMs();
+    this.#deadlines.onHeard();
   }
 
   /** Handles up to `envelopesMax`; true while more wait that can be handled. */
@@ -210,17 +202,16 @@ export class Session implements Subscriber, AnswerReceiver {
   }
 
   #handle(entry: Decoded): void {
-    const waitMs = this.#rateWaitMs();
-    if (waitMs > 0) return this.#refuseForRate(entry, waitMs);
-    if (!entry.ok) return this.#onUndecodable(entry);
-    this.#undecodableCount = 0;
-    const { envelope } = entry;
+    const verdict = this.#gate.judge(entry);
+    if (verdict.do === 'close') return this.close(verdict.close);
+    if (verdict.do === 'refuse') return this.#replies.error(verdict.subject, verdict.refusal);
+    const { envelope } = verdict;
     const live = this.#live();
     if (live === undefined) return this.#handleBeforeLive(envelope);
     if (this.#waiting.size >= waitingMax) {
       return this.#replies.error(
         envelope,
-        refusal('busy', `${waitingMax} commands wait for their answers already`, 1000),
+        refusal('busy', `${waitingMax} commands wait for their answers`, 1000),
       );
     }
     const handler = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
@@ -236,12 +227,6 @@ export class Session implements Subscriber, AnswerReceiver {
     if (verdict.ok) return this.#apply(envelope, { do: 'authenticate', identity: verdict.identity });
     this.#replies.error(envelope, verdict.refusal);
     this.close('unauthorized');
-  }
-
-  #onUndecodable(entry: Decoded & { ok: false }): void {
-    this.#undecodableCount = entry.isEnvelope ? 0 : this.#undecodableCount + 1;
-    if (this.#undecodableCount >= undecodableFramesMax) return this.close('protocol_error');
-    this.#replies.error(entry, entry.refusal);
   }
 
   /** Runs a handler; one that throws ends this session and touches nothing else. [SES2] */
@@ -282,25 +267,6 @@ export class Session implements Subscriber, AnswerReceiver {
     }
   }
 
-  #rateWaitMs(): number {
-    const rate = this.#ctx.limits.envelopeRate;
-    if (rate === undefined) return 0;
-    const nowMs = this.#ctx.clock.monotonicMs();
-    this.#bucket ??= new TokenBucket(rate, nowMs);
-    const waitMs = this.#bucket.take(rate, nowMs);
-    if (waitMs === 0) this.#rateStrikes = 0;
-    return waitMs;
-  }
-
-  #refuseForRate(entry: Decoded, waitMs: number): void {
-    this.#rateStrikes++;
-    if (this.#rateStrikes > rateStrikesMax) return this.close('rate_limited');
-    this.#replies.error(
-      entry.ok ? entry.envelope : entry,
-      refusal('rate_limited', 'too many envelopes from this connection', waitMs),
-    );
-  }
-
   // ---- becoming live
 
   #awaitStep(step: AttachStep, requested: Requested): void {
@@ -309,7 +275,10 @@ export class Session implements Subscriber, AnswerReceiver {
   }
 
   #onAttached(step: AttachStep, answer: Answer): void {
-    if (!answer.ok && answer.refusal.code === 'busy') return this.#attachAgainAfter(attachRetryMs);
+    if (!answer.ok && answer.refusal.code === 'busy') {
+      // The home is being restarted, or the way there is full.
+      return this.#deadlines.attachAfter(attachRetryMs);
+    }
     if (this.#phase.name !== 'attaching') return;
     if (!answer.ok) {
       this.#replies.error({}, answer.refusal);
@@ -317,12 +286,6 @@ export class Session implements Subscriber, AnswerReceiver {
     }
     this.#phase.awaited.delete(step);
     if (this.#phase.awaited.size === 0) this.#enterLive(this.#phase.identity);
-  }
-
-  /** The home is being restarted, or the way there is full. */
-  #attachAgainAfter(waitMs: number): void {
-    this.#attachAtMs = this.#ctx.clock.monotonicMs() + waitMs;
-    this.#scheduleTimer();
   }
 
   #enterLive(identity: Identity): void {
@@ -340,7 +303,7 @@ export class Session implements Subscriber, AnswerReceiver {
       serverVersion: node.version,
     });
     this.#ctx.log.opened(this.id, userKey(identity.tenant, identity.userId), this.encoding);
-    this.#scheduleTimer();
+    this.#deadlines.reschedule();
     if (this.#mailbox.size > 0) this.#ctx.schedule.requestSlice(this);
   }
 
@@ -349,12 +312,12 @@ export class Session implements Subscriber, AnswerReceiver {
     if (this.#phase.name !== 'live') return;
     this.#phase.identity = identity;
     this.#phase.isExpiryAnnounced = false;
-    this.#scheduleTimer();
+    this.#deadlines.reschedule();
   }
 
   /** Nothing is delivered to, or expected from, this session any more. */
   #leave(): void {
-    if (this.#timer !== undefined) this.#ctx.timers.cancel(this.#timer);
+    this.#deadlines.cancel();
     this.#ctx.counters.mailbox(-this.#mailbox.size);
     this.#mailbox.clear();
     const phase = this.#phase;
@@ -368,28 +331,23 @@ export class Session implements Subscriber, AnswerReceiver {
 
   // ---- time
 
-  /** Called by the timer wheel. */
-  onDeadline(): void {
-    const times = this.#times();
-    switch (dueEvent(this.#phase, times, this.#ctx.limits)) {
+  /** Called by the session's deadlines. */
+  onDue(event: DueEvent): void {
+    switch (event) {
       case 'auth_timeout':
         return this.close('unauthorized');
       case 'heartbeat_timeout':
-        return this.close('heartbeat_timeout');
       case 'token_expired':
-        return this.close('token_expired');
+        return this.close(event);
       case 'token_expiring':
-        this.#announceExpiry();
-        break;
+        return this.#announceExpiry();
       case 'attach':
-        this.attach();
-        break;
+        return this.attach();
       case 'ping':
-        this.#lastPingMs = times.nowMs;
-        this.#transport.ping();
-        break;
+        return this.#transport.ping();
+      default:
+        assertNever(event);
     }
-    this.#scheduleTimer();
   }
 
   #announceExpiry(): void {
@@ -399,25 +357,6 @@ export class Session implements Subscriber, AnswerReceiver {
       event: 'token_expiring',
       expiresAt: this.#phase.identity.expiresAtMs,
     });
-  }
-
-  #scheduleTimer(): void {
-    if (this.#timer !== undefined) this.#ctx.timers.cancel(this.#timer);
-    this.#timer = this.#ctx.timers.schedule(
-      nextDeadlineMs(this.#phase, this.#times(), this.#ctx.limits),
-      this,
-    );
-  }
-
-  #times(): SessionTimes {
-    const { clock } = this.#ctx;
-    return {
-      nowMs: clock.monotonicMs(),
-      wallMs: clock.wallMs(),
-      lastHeardMs: this.#lastHeardMs,
-      lastPingMs: this.#lastPingMs,
-      attachAtMs: this.#attachAtMs,
-    };
   }
 
   // ---- reading
