@@ -6,6 +6,12 @@
  */
 import type { SchedulePort, SessionCounters, Transport, Writable } from './ports.ts';
 
+/**
+ * So much is written without waiting for the end of the turn: what the kernel takes at once must not count against a
+ * client that reads well, however large the burst of one turn is.
+ */
+const earlyWriteBytes = 64 * 1024;
+
 export interface OutboxContext {
   schedule: SchedulePort;
   counters: SessionCounters;
@@ -38,6 +44,7 @@ export class Outbox implements Writable {
     this.#queuedBytes += frames.length;
     this.#frameCount += frameCount;
     this.#ctx.counters.outbox(frames.length);
+    if (this.#queuedBytes >= earlyWriteBytes) this.write();
     return 'queued';
   }
 

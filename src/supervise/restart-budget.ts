@@ -5,10 +5,10 @@
 import type { Clock } from '#kit/clock.ts';
 
 /** More restarts than this within the window, and the process exits for its own supervisor. */
-const restartsMax = 10;
+const restartsMax = 8;
 const windowMs = 60_000;
 const delayMinMs = 50;
-const delayMaxMs = 5_000;
+const delayMaxMs = 2_000;
 
 export class RestartBudget {
   readonly #clock: Clock;
