@@ -18,20 +18,9 @@ export const userIdPattern = `^[A-Za-z0-9_.@-]{1,${userIdCharsMax}}$`;
 export const topicPattern = `^[A-Za-z0-9_.:@/-]{1,${topicCharsMax}}$`;
 export const tenantPattern = `^[A-Za-z0-9_.-]{1,${tenantCharsMax}}$`;
 
-const topicForm = new RegExp(topicPattern);
-const userIdForm = new RegExp(userIdPattern);
-
 export const defaultTenant = 'default' as Tenant;
 /** The topic of broadcasts to every connected user of a tenant. */
 export const everyoneTopic = 'sys:all' as TopicName;
-
-export function isTopicName(text: string): text is TopicName {
-  return topicForm.test(text);
-}
-
-export function isUserId(text: string): text is UserId {
-  return userIdForm.test(text);
-}
 
 /** `inbox:` and `sys:` belong to the server: clients cannot publish to them. */
 export function isReservedTopic(topic: TopicName): boolean {
@@ -54,6 +43,3 @@ export function userKey(tenant: Tenant, user: UserId): UserKey {
 export function userOfKey(key: UserKey): UserId {
   return key.slice(key.indexOf('|') + 1) as UserId;
 }
-
-/** Topic classes by the built-in rules of protocol section 3. */
-export type TopicClass = 'durable' | 'cached' | 'volatile';

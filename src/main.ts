@@ -3,6 +3,7 @@
  * Thread: primary. `npm start` runs this file.
  */
 import { parseArgs } from 'node:util';
+import { systemClock } from '#kit/clock.ts';
 import { banner } from './banner.ts';
 import { helpText, printedConfig } from './config/describe-config.ts';
 import { type Config, ConfigError, loadConfig } from './config/load-config.ts';
@@ -69,10 +70,10 @@ function drainOnSignal(server: RunningServer): Promise<number> {
     let firstAtMs: number | undefined;
     const onSignal = (signal: string) => {
       if (firstAtMs !== undefined) {
-        if (performance.now() - firstAtMs > sameSignalMs) resolve(exitFailed);
+        if (systemClock.monotonicMs() - firstAtMs > sameSignalMs) resolve(exitFailed);
         return;
       }
-      firstAtMs = performance.now();
+      firstAtMs = systemClock.monotonicMs();
       server.log.info({ signal }, 'draining');
       server.drain().then(
         () => {

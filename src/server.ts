@@ -2,13 +2,12 @@
  * The server as one object: everything that starts, in the order in which it starts; drain is the reverse.
  * Thread: primary. Called by main.ts, and by tests that want a real server in their process.
  */
-
 import { readFileSync } from 'node:fs';
 import { systemClock } from '#kit/clock.ts';
 import type { FailpointName } from '#proto/control.ts';
 import type { ShardId } from '#proto/names.ts';
 import { Admission } from './accept/admission.ts';
-import { openListener } from './accept/listener.ts';
+import { type Listener, openListener } from './accept/listener.ts';
 import { developmentSecret } from './auth/development-secret.ts';
 import type { Config } from './config/load-config.ts';
 import { allocateHeartbeats } from './observe/heartbeats.ts';
@@ -17,21 +16,6 @@ import { allocateMetrics, MetricsRow } from './observe/metrics-table.ts';
 import { Supervisor } from './supervise/supervisor.ts';
 import { testTransfer } from './supervise/transfer-test.ts';
 
-export interface RunningServer {
-  port: number;
-  /** Signs tokens that this server accepts; undefined where the keys are elsewhere. */
-  secret: string | undefined;
-  /** Settles, with the reason, when the server cannot go on. */
-  failed: Promise<string>;
-  log: Logger;
-  /** Refuses what is new, says goodbye to what is there, ends the threads. Idempotent. */
-  drain(): Promise<void>;
-  /** Ends at once. */
-  stop(): Promise<void>;
-  /** Test builds only (FAILPOINTS): breaks one shard. */
-  failpoint(shard: number, name: FailpointName): void;
-}
-
 export const version: string = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 ).version;
@@ -39,46 +23,15 @@ export const version: string = (
 /** Resolves when connections are accepted. Rejects with a sentence when the server cannot start. */
 export async function startServer(config: Config, logs: LogDestination): Promise<RunningServer> {
   const log = createLogger(config, logs, 'primary');
-  const startedAtMs = performance.timeOrigin + performance.now();
-  const areKeysElsewhere = config.jwtPublicKey !== undefined || config.jwtJwksUrl !== undefined;
-  const secret = areKeysElsewhere ? undefined : (config.jwtSecret ?? developmentSecret(config.dataDir));
-  const shared = {
-    metrics: allocateMetrics(config.shards + 1),
-    heartbeats: allocateHeartbeats(config.shards),
-  };
-  const failure = Promise.withResolvers<string>();
+  const secret = tokenSecret(config);
   const admission = new Admission({
     connectionsMax: config.connectionsMax,
     connectionsPerAddressMax: config.connectionsPerAddressMax,
     handshakeRate: { ...config.handshakeRateAddress, burst: 0 },
     trustedProxies: config.trustProxy,
   });
-  const supervisor = new Supervisor({
-    shardCount: config.shards,
-    ringBytes: config.ringBytes,
-    stallTimeoutMs: config.stallTimeoutMs,
-    clock: systemClock,
-    log,
-    ...shared,
-    startOf: (shard) => ({
-      shard,
-      config,
-      version,
-      secret,
-      isSecretForDevelopment: !config.isProduction || config.demoPage,
-      startedAtMs,
-      shared,
-    }),
-    onLogLines(lines) {
-      for (const line of lines) logs.write(line);
-    },
-    onSocketsClosed: (shard, addresses) => admission.onClosed(shard, addresses),
-    onShardGone: (shard) => admission.onShardGone(shard),
-    onExhausted: failure.resolve,
-  });
-  const primaryRow = new MetricsRow(shared.metrics, config.shards);
-  logs.onDrop(() => primaryRow.add('logLinesDropped'));
-
+  const failure = Promise.withResolvers<string>();
+  const supervisor = createSupervisor(config, { log, logs, secret, admission, onExhausted: failure.resolve });
   try {
     await supervisor.start();
     await testTransfer((socket) => supervisor.tryProbe(0 as ShardId, socket));
@@ -88,33 +41,109 @@ export async function startServer(config: Config, logs: LogDestination): Promise
       clock: systemClock,
       onError: (error) => log.error({ err: error }, 'the listener failed'),
     });
-    let drained: Promise<void> | undefined;
-    return {
-      port: listener.port,
-      secret,
-      failed: failure.promise,
-      log,
-      drain() {
-        drained ??= drainAll(config.drainTimeoutMs, supervisor, listener);
-        return drained;
-      },
-      async stop() {
-        void listener.stop();
-        await supervisor.stop();
-      },
-      failpoint: (shard, name) => supervisor.failpoint(shard as ShardId, name),
-    };
+    return new RunningServer(config, { log, secret, listener, supervisor, failed: failure.promise });
   } catch (error) {
     await supervisor.stop();
     throw error;
   }
 }
 
-async function drainAll(
-  timeoutMs: number,
-  supervisor: Supervisor,
-  listener: { stop(): Promise<void> },
-): Promise<void> {
-  void listener.stop();
-  await supervisor.drain(timeoutMs);
+interface Parts {
+  log: Logger;
+  secret: string | undefined;
+  listener: Listener;
+  supervisor: Supervisor;
+  failed: Promise<string>;
+}
+
+export class RunningServer {
+  readonly port: number;
+  /** Signs tokens that this server accepts; undefined where the keys are elsewhere. */
+  readonly secret: string | undefined;
+  /** Settles, with the reason, when the server cannot go on. */
+  readonly failed: Promise<string>;
+  readonly log: Logger;
+  readonly #drainTimeoutMs: number;
+  readonly #listener: Listener;
+  readonly #supervisor: Supervisor;
+  #drained: Promise<void> | undefined;
+
+  constructor(config: Config, { log, secret, listener, supervisor, failed }: Parts) {
+    this.port = listener.port;
+    this.secret = secret;
+    this.failed = failed;
+    this.log = log;
+    this.#drainTimeoutMs = config.drainTimeoutMs;
+    this.#listener = listener;
+    this.#supervisor = supervisor;
+  }
+
+  /** Refuses what is new, says goodbye to what is there, ends the threads. Idempotent. */
+  drain(): Promise<void> {
+    void this.#listener.stop();
+    this.#drained ??= this.#supervisor.drain(this.#drainTimeoutMs);
+    return this.#drained;
+  }
+
+  /** Ends at once. */
+  async stop(): Promise<void> {
+    void this.#listener.stop();
+    await this.#supervisor.stop();
+  }
+
+  /** Where FAILPOINTS allows it: breaks one shard. */
+  failpoint(shard: number, name: FailpointName): void {
+    this.#supervisor.failpoint(shard as ShardId, name);
+  }
+}
+
+interface SupervisorParts {
+  log: Logger;
+  logs: LogDestination;
+  secret: string | undefined;
+  admission: Admission;
+  onExhausted(reason: string): void;
+}
+
+function createSupervisor(
+  config: Config,
+  { log, logs, secret, admission, onExhausted }: SupervisorParts,
+): Supervisor {
+  const shared = {
+    metrics: allocateMetrics(config.shards + 1),
+    heartbeats: allocateHeartbeats(config.shards),
+  };
+  // Rows of the shards come first; the last one is the primary's.
+  const metrics = new MetricsRow(shared.metrics, config.shards);
+  logs.onDrop(() => metrics.add('logLinesDropped'));
+  const isSecretForDevelopment = !config.isProduction || config.demoPage;
+  const birth = {
+    config,
+    version,
+    secret,
+    isSecretForDevelopment,
+    shared,
+    startedAtMs: systemClock.wallMs(),
+  };
+  return new Supervisor({
+    shardCount: config.shards,
+    ringBytes: config.ringBytes,
+    stallTimeoutMs: config.stallTimeoutMs,
+    clock: systemClock,
+    log,
+    ...shared,
+    startOf: (shard) => ({ ...birth, shard }),
+    onLogLines(lines) {
+      for (const line of lines) logs.write(line);
+    },
+    onSocketsClosed: (shard, addresses) => admission.onClosed(shard, addresses),
+    onShardGone: (shard) => admission.onShardGone(shard),
+    onExhausted,
+  });
+}
+
+/** The configured secret, or the one of development; none where tokens are verified by public keys. */
+function tokenSecret(config: Config): string | undefined {
+  if (config.jwtPublicKey !== undefined || config.jwtJwksUrl !== undefined) return undefined;
+  return config.jwtSecret ?? developmentSecret(config.dataDir);
 }

@@ -13,12 +13,20 @@ const sources = globSync(['src/**/*.ts', 'workers/*.ts', 'proto/*.ts'], { cwd: r
 
 /** A file imports from lower layers and its own folder only; type imports count. */
 const layers: Record<string, number> = {
-  ...{ 'proto': 1, 'src/kit': 1 },
-  ...{ 'src/ring': 2, 'src/wire': 2, 'src/config': 2, 'src/auth': 2, 'src/routing': 2, 'src/protect': 2, 'src/observe': 2 },
+  ...{ proto: 1, 'src/kit': 1 },
+  ...{
+    'src/ring': 2,
+    'src/wire': 2,
+    'src/config': 2,
+    'src/auth': 2,
+    'src/routing': 2,
+    'src/protect': 2,
+    'src/observe': 2,
+  },
   ...{ 'src/topic': 4, 'src/user': 4, 'src/session': 4 },
   'src/shard': 5,
   ...{ 'src/accept': 6, 'src/supervise': 6 },
-  ...{ 'src': 7, 'workers': 7 },
+  ...{ src: 7, workers: 7 },
 };
 
 /** The primary knows shards by proto/control.ts only: of the layers below, these are closed to it. */
@@ -51,7 +59,9 @@ function folderOf(path: string): string {
 }
 
 function importsOf(path: string): string[] {
-  return [...read(path).matchAll(/(?:^|\n)(?:import|export)\s[^;]*?from '([^']+)'/g)].map((match) => match[1] as string);
+  return [...read(path).matchAll(/(?:^|\n)(?:import|export)\s[^;]*?from '([^']+)'/g)].map(
+    (match) => match[1] as string,
+  );
 }
 
 function resolved(path: string, specifier: string): string | undefined {
@@ -69,7 +79,11 @@ test('imports go one way, types included', () => {
       if (target === undefined) continue;
       const to = folderOf(target);
       // proto's names are branded with kit's Brand, and control.ts names Node's MessagePort: both are leaves.
-      const isAllowed = to === from || layers[to]! < layers[from]! || (from === 'proto' && to === 'src/kit') || (from === 'src/kit' && to === 'proto');
+      const isAllowed =
+        to === from ||
+        layers[to]! < layers[from]! ||
+        (from === 'proto' && to === 'src/kit') ||
+        (from === 'src/kit' && to === 'proto');
       const isClosed = layers[from] === 6 && closedToPrimary.includes(to);
       if (!isAllowed || isClosed) wrong.push(`${path} -> ${target}`);
     }
@@ -95,10 +109,13 @@ test('actors are pure: no Node module, no async, no clock, no environment', () =
     const text = read(path);
     const isActor = /^src\/(session|topic|user)\//.test(path);
     const isPure = isActor || /^src\/(ring|routing)\//.test(path);
-    if (isPure && importsOf(path).some((specifier) => specifier.startsWith('node:'))) wrong.push(`${path} imports Node`);
+    if (isPure && importsOf(path).some((specifier) => specifier.startsWith('node:')))
+      wrong.push(`${path} imports Node`);
     if (isActor && /\basync\b|\bawait\b|\bPromise\b/.test(withoutComments(text))) wrong.push(`${path} waits`);
-    if (!path.startsWith('src/kit/') && /Date\.now|Math\.random|performance\.now/.test(text)) wrong.push(`${path} reads the clock or rolls dice`);
-    if (path !== 'src/config/load-config.ts' && text.includes('process.env')) wrong.push(`${path} reads the environment`);
+    if (!path.startsWith('src/kit/') && /Date\.now|Math\.random|performance\.now/.test(text))
+      wrong.push(`${path} reads the clock or rolls dice`);
+    if (path !== 'src/config/load-config.ts' && text.includes('process.env'))
+      wrong.push(`${path} reads the environment`);
   }
   assert.deepEqual(wrong, []);
 });
@@ -135,18 +152,24 @@ test('workers/ holds entry points only', () => {
 
 test('every field of the protocol has a description', () => {
   const wrong: string[] = [];
-  const visit = (name: string, schema: { properties?: Record<string, { description?: string }>; anyOf?: object[] }) => {
+  const visit = (
+    name: string,
+    schema: { properties?: Record<string, { description?: string }>; anyOf?: object[] },
+  ) => {
     for (const [field, inner] of Object.entries(schema.properties ?? {})) {
       if (!inner.description) wrong.push(`${name}.${field}`);
     }
     for (const variant of schema.anyOf ?? []) visit(name, variant);
   };
-  for (const [type, schema] of Object.entries({ ...clientData, ...serverData })) visit(type, schema as object);
+  for (const [type, schema] of Object.entries({ ...clientData, ...serverData }))
+    visit(type, schema as object);
   assert.deepEqual(wrong, []);
 });
 
 test('every path in the architecture page exists', () => {
-  const paths = [...read('docs/ARCHITECTURE.md').matchAll(/`((?:src|workers|proto|test|web|scripts)\/[\w./-]+\.\w+)`/g)].map((match) => match[1] as string);
+  const paths = [
+    ...read('docs/ARCHITECTURE.md').matchAll(/`((?:src|workers|proto|test|web|scripts)\/[\w./-]+\.\w+)`/g),
+  ].map((match) => match[1] as string);
   assert.ok(paths.length > 20);
   assert.deepEqual(
     paths.filter((path) => globSync(path, { cwd: root }).length === 0),
@@ -155,25 +178,45 @@ test('every path in the architecture page exists', () => {
 });
 
 test('every promise of docs/SPEC.md has a test that names it, and none is made up', () => {
-  const promised = [...read('docs/SPEC.md').matchAll(/^- \*\*([A-Z]{3}\d+)\*\*/gm)].map((match) => match[1] as string);
+  const promised = [...read('docs/SPEC.md').matchAll(/^- \*\*([A-Z]{3}\d+)\*\*/gm)].map(
+    (match) => match[1] as string,
+  );
   assert.equal(new Set(promised).size, promised.length, 'an id is used twice');
   const tests = globSync('test/**/*.test.ts', { cwd: root }).map(read).join('\n');
   const tested = new Set([...tests.matchAll(/\[([A-Z]{3}\d+)\]/g)].map((match) => match[1] as string));
-  const cited = new Set(sources.flatMap((path) => [...read(path).matchAll(/\[([A-Z]{3}\d+)\]/g)].map((match) => match[1] as string)));
-  assert.deepEqual(promised.filter((id) => !tested.has(id)), [], 'promises without a test');
-  assert.deepEqual([...tested, ...cited].filter((id) => !promised.includes(id)), [], 'ids that promise nothing');
+  const cited = new Set(
+    sources.flatMap((path) =>
+      [...read(path).matchAll(/\[([A-Z]{3}\d+)\]/g)].map((match) => match[1] as string),
+    ),
+  );
+  assert.deepEqual(
+    promised.filter((id) => !tested.has(id)),
+    [],
+    'promises without a test',
+  );
+  assert.deepEqual(
+    [...tested, ...cited].filter((id) => !promised.includes(id)),
+    [],
+    'ids that promise nothing',
+  );
 });
 
 function withoutComments(text: string): string {
-  return text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/\/\/.*/g, '').replaceAll(/'[^'\n]*'/g, "''");
+  return text
+    .replaceAll(/\/\*[\s\S]*?\*\//g, '')
+    .replaceAll(/\/\/.*/g, '')
+    .replaceAll(/'[^'\n]*'/g, "''");
 }
 
 /** By indentation, which the formatter guarantees: from a line that opens a function to the brace below it. */
 function functionsOf(lines: string[]): { name: string; length: number }[] {
   const functions: { name: string; length: number }[] = [];
   for (const [index, line] of lines.entries()) {
-    const match = /^(\s*)(?:export )?(?:async )?(?:function |(?:static )?(?:get )?)([#\w]+)(?:<.*>)?\(/.exec(line);
+    const match = /^(\s*)(?:export )?(?:async )?(?:function |(?:static )?(?:get )?)([#\w]+)(?:<.*>)?\(/.exec(
+      line,
+    );
     if (!match || ['if', 'for', 'while', 'switch', 'return', 'catch'].includes(match[2] as string)) continue;
+    if (!/[{(]$/.test(line)) continue;
     const isTopLevel = line.includes('function ');
     if (!isTopLevel && match[1] !== '  ') continue;
     const end = lines.findIndex((other, at) => at > index && other === `${match[1]}}`);

@@ -6,6 +6,7 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createVerifier } from 'fast-jwt';
+import { systemClock } from '#kit/clock.ts';
 import type { JwtAlgorithm } from '#proto/token.ts';
 
 /** Answers the verified payload, or throws. */
@@ -107,12 +108,13 @@ class RemoteKeySet implements KeySet {
   verifierFor(kid: string | undefined): Verify | undefined {
     const verify = kid === undefined ? undefined : this.#verifiers.get(kid);
     // A flood of made-up key ids must not become a flood of requests to the identity provider.
-    if (verify === undefined && performance.now() - this.#loadedAtMs > unknownKeyReloadMs) this.#reload();
+    if (verify === undefined && systemClock.monotonicMs() - this.#loadedAtMs > unknownKeyReloadMs)
+      this.#reload();
     return verify;
   }
 
   async load(): Promise<void> {
-    this.#loadedAtMs = performance.now();
+    this.#loadedAtMs = systemClock.monotonicMs();
     const response = await fetch(this.#url, {
       signal: AbortSignal.timeout(fetchTimeoutMs),
       redirect: 'error',

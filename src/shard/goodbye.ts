@@ -3,6 +3,7 @@
  * socket gets a close frame while the thread still can. Thread: shard. Called by shard-control.ts and the crash handler.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '#kit/clock.ts';
 import type { Random } from '#kit/random.ts';
 import type { Session } from '../session/session.ts';
 import type { SessionTable } from './session-table.ts';
@@ -20,9 +21,9 @@ const pollMs = 20;
 export async function drainSessions(
   sessions: SessionTable,
   timeoutMs: number,
-  random: Random,
+  { clock, random }: { clock: Clock; random: Random },
 ): Promise<number> {
-  const deadlineMs = performance.now() + timeoutMs;
+  const deadlineMs = clock.monotonicMs() + timeoutMs;
   const all = [...sessions];
   const spreadMs = reconnectSpreadMinMs + all.length * reconnectSpreadPerSessionMs;
   for (const session of all) session.announceDrain(Math.floor(random.next() * spreadMs));
@@ -33,7 +34,7 @@ export async function drainSessions(
     for (const session of all.slice(start, start + batchSize)) session.close('going_away');
     await sleep(pauseMs);
   }
-  while (sessions.size > 0 && performance.now() < deadlineMs) await sleep(pollMs);
+  while (sessions.size > 0 && clock.monotonicMs() < deadlineMs) await sleep(pollMs);
   return all.length;
 }
 

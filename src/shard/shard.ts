@@ -111,6 +111,7 @@ export class Shard {
     const table = new MetricsTable(shared.metrics);
     const { server } = await openHttpEndpoint({
       ...{ config, version, shard, startedAtMs },
+      clock: systemClock,
       correlations: systemMessageIds,
       tokens: this.#tokens,
       topics: this.#topicPort,
@@ -149,7 +150,7 @@ export class Shard {
   /** Resolves with the number of sessions there were. */
   async drain(timeoutMs: number): Promise<number> {
     this.#isDraining = true;
-    return drainSessions(this.#sessions, timeoutMs, systemRandom);
+    return drainSessions(this.#sessions, timeoutMs, { clock: systemClock, random: systemRandom });
   }
 
   /** The thread is about to die: close frames, synchronously. */

@@ -105,7 +105,7 @@ export class Upgrade {
       headerText(request.headers['x-forwarded-for']),
       this.#ctx.config.trustProxy,
     );
-    return this.#forwarded.take(address, performance.now()) > 0;
+    return this.#forwarded.take(address, this.#ctx.sessionContext.clock.monotonicMs()) > 0;
   }
 
   #refuse(socket: Duplex, reason: RefusalReason): void {

@@ -1,4 +1,5 @@
 /** What the HTTP routes need of their shard. */
+import type { Clock } from '#kit/clock.ts';
 import type { MessageIds } from '#kit/message-id.ts';
 import type { ShardId } from '#proto/names.ts';
 import type { TokenVerifier } from '../../auth/verify-token.ts';
@@ -13,6 +14,7 @@ export interface HttpContext {
   shard: ShardId;
   /** When the process started, wall clock. */
   startedAtMs: number;
+  clock: Clock;
   correlations: MessageIds;
   tokens: TokenVerifier;
   topics: TopicPort;

@@ -51,14 +51,14 @@ function answerReady(reply: FastifyReply, ctx: HttpContext): FastifyReply {
   return reply.code(status === 'ready' ? 200 : 503).send({ status, dependencies });
 }
 
-function info({ config, version, shard, startedAtMs }: HttpContext): object {
+function info({ config, version, shard, clock, startedAtMs }: HttpContext): object {
   return {
     name: 'carillon',
     version,
     node: config.nodeId,
     shard,
     shards: config.shards,
-    uptimeSeconds: Math.floor((performance.timeOrigin + performance.now() - startedAtMs) / 1000),
+    uptimeSeconds: Math.floor((clock.wallMs() - startedAtMs) / 1000),
     limits: {
       maxConnections: config.connectionsMax,
       maxMessageBytes: config.messageBytesMax,
