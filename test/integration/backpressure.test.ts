@@ -18,15 +18,24 @@ test('[SES3] a client that does not read closes with 4002, and the others get ev
     // The kernel's own buffers hold some megabytes before the outbox sees anything.
     while ((await metricOf(server.url, 'slow_consumers_total')) === 0) {
       assert.ok(sent < 3000, 'the slow client was never noticed');
-      for (let index = 0; index < 20; index++) sender.send({ type: 'Broadcast', data: { topic: 'flood:1', payload: `${sent++}${payload}` } });
+      for (let index = 0; index < 20; index++)
+        sender.send({ type: 'Broadcast', data: { topic: 'flood:1', payload: `${sent++}${payload}` } });
       await good.until(() => good.ofType('Broadcast').length === sent);
     }
     slow.socket.resume();
     // The close frame waits behind what the kernel holds; one who does not read in time is cut off.
     assert.ok([4002, 1006].includes(await slow.closeCode()));
-    assert.equal(await metricOf(server.url, 'websocket_closes_total{code="4002"}') + await metricOf(server.url, 'websocket_closes_total{code="1006"}') >= 1, true);
+    assert.equal(
+      (await metricOf(server.url, 'websocket_closes_total{code="4002"}')) +
+        (await metricOf(server.url, 'websocket_closes_total{code="1006"}')) >=
+        1,
+      true,
+    );
     await good.request('Ping');
-    await eventually('nothing waits any more', async () => (await metricOf(server.url, 'outbox_bytes')) === 0);
+    await eventually(
+      'nothing waits any more',
+      async () => (await metricOf(server.url, 'outbox_bytes')) === 0,
+    );
   } finally {
     await server.stop();
   }
@@ -39,7 +48,10 @@ test('[SES5] a flood of commands pauses the reading, and each one still gets its
     const count = 20_000;
     for (let index = 0; index < count; index++) client.send({ type: 'Ping', id: `p${index}` });
     await client.until(() => client.ofType('Pong').length === count);
-    assert.deepEqual(client.ofType('Pong').map((envelope) => envelope.id), Array.from({ length: count }, (_, index) => `p${index}`));
+    assert.deepEqual(
+      client.ofType('Pong').map((envelope) => envelope.id),
+      Array.from({ length: count }, (_, index) => `p${index}`),
+    );
     assert.ok((await metricOf(server.url, 'actor_mailbox_full_total{outcome="paused"}')) > 0);
     assert.equal(await metricOf(server.url, 'actor_mailbox_full_total{outcome="refused"}'), 0);
     assert.equal(await metricOf(server.url, 'actor_mailbox_size{actor="session"}'), 0);
@@ -49,7 +61,11 @@ test('[SES5] a flood of commands pauses the reading, and each one still gets its
 });
 
 test('too many envelopes are refused with the time to wait, and one who goes on is closed with 4005', async () => {
-  const server = await startTestServer({ RATE_LIMIT_ENABLED: 'true', RATE_LIMIT_CONNECTION: '10/1m', RATE_LIMIT_BURST: '5' });
+  const server = await startTestServer({
+    RATE_LIMIT_ENABLED: 'true',
+    RATE_LIMIT_CONNECTION: '10/1m',
+    RATE_LIMIT_BURST: '5',
+  });
   try {
     const client = await TestClient.connect({ url: server.url, token: tokenOf('eager') });
     for (let index = 0; index < 15; index++) assert.equal((await client.request('Ping')).type, 'Pong');
@@ -82,7 +98,8 @@ test('a silent connection closes with 4003, one that answers pings lives', async
 test('a frame over the limit closes with 1009, the wrong kind with 1003, ten in a row that are no envelopes with 4502', async () => {
   const server = await startTestServer();
   try {
-    const connect = (encoding: 'json' | 'msgpack' = 'json') => TestClient.connect({ url: server.url, token: tokenOf('odd'), encoding });
+    const connect = (encoding: 'json' | 'msgpack' = 'json') =>
+      TestClient.connect({ url: server.url, token: tokenOf('odd'), encoding });
     const large = await connect();
     large.sendRaw(JSON.stringify({ type: 'Ping', data: { text: 'x'.repeat(65_536) } }));
     assert.equal(await large.closeCode(), 1009);

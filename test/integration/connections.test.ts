@@ -9,10 +9,14 @@ import { metricOf } from '../kit/metrics.ts';
 
 const wanted = 10_000;
 /** Both processes need a descriptor per connection, and some to spare. */
-const descriptorsMax = Number(execFileSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).replace('unlimited', '1000000'));
+const descriptorsMax = Number(
+  execFileSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }).replace('unlimited', '1000000'),
+);
 const count = Math.min(wanted, descriptorsMax - 500);
 
-test(`${count} connections opened and closed leave no descriptor and no memory behind`, { skip: process.platform !== 'linux' && 'procfs is Linux only' }, async (t) => {
+test(`${count} connections opened and closed leave no descriptor and no memory behind`, {
+  skip: process.platform !== 'linux' && 'procfs is Linux only',
+}, async (t) => {
   if (count < wanted) t.diagnostic(`only ${count} connections: the descriptor limit is ${descriptorsMax}`);
   // A small heap, so that what could be collected is: with a large one V8 waits for hundreds of megabytes.
   const server = await startChildServer({}, ['--max-old-space-size=96']);

@@ -43,7 +43,10 @@ async function survives(how: FailpointName): Promise<void> {
   const before = await metricOf(server.url, 'websocket_connections_total');
 
   let sent = 0;
-  const load = setInterval(() => sender!.send({ type: 'Broadcast', data: { topic: here, payload: ++sent } }), 2);
+  const load = setInterval(
+    () => sender!.send({ type: 'Broadcast', data: { topic: here, payload: ++sent } }),
+    2,
+  );
   await survivor!.until(() => survivor!.ofType('Broadcast').length >= 20);
   const isBack = await breaks(how);
   await victim!.closeCode();
@@ -52,10 +55,16 @@ async function survives(how: FailpointName): Promise<void> {
   await survivor!.until(() => survivor!.ofType('Broadcast').length >= seen + 20);
   clearInterval(load);
   await survivor!.until(() => survivor!.ofType('Broadcast').length === sent);
-  assert.deepEqual(survivor!.ofType('Broadcast').map((envelope) => envelope.data.payload), Array.from({ length: sent }, (_, i) => i + 1));
+  assert.deepEqual(
+    survivor!.ofType('Broadcast').map((envelope) => envelope.data.payload),
+    Array.from({ length: sent }, (_, i) => i + 1),
+  );
 
   // A topic whose home died works again for those who had subscribed before.
-  await eventually('the restarted home accepts', async () => (await sender!.request('Broadcast', { topic: there, payload: 'again' })).type === 'Status');
+  await eventually(
+    'the restarted home accepts',
+    async () => (await sender!.request('Broadcast', { topic: there, payload: 'again' })).type === 'Status',
+  );
   await survivor!.waitFor((envelope) => envelope.type === 'Broadcast' && envelope.data.payload === 'again');
   assert.ok((await metricOf(server.url, 'websocket_connections_total')) >= before, 'counters do not fall');
   for (const client of [survivor!, sender!]) {
@@ -86,14 +95,19 @@ test('[SES1] direct messages reach a session whose home was restarted', async ()
   const busy = await sender!.request('DirectMessage', { to: name, payload: 1 });
   assert.deepEqual([busy.type, busy.data.code, busy.data.retryable], ['Error', 'busy', true]);
   await isBack();
-  await eventually('the home accepts', async () => (await sender!.request('DirectMessage', { to: name, payload: 2 })).type === 'Status');
+  await eventually(
+    'the home accepts',
+    async () => (await sender!.request('DirectMessage', { to: name, payload: 2 })).type === 'Status',
+  );
   await reader!.waitFor((envelope) => envelope.type === 'DirectMessage' && envelope.data.payload === 2);
 });
 
 test('[ACC1] connections made while a shard is down go to another one', async () => {
   const isBack = await breaks('shard.exit');
   const clients = await Promise.all(
-    Array.from({ length: 40 }, (_, index) => TestClient.connect({ url: server.url, token: tokenOf(`newcomer-${index}`) })),
+    Array.from({ length: 40 }, (_, index) =>
+      TestClient.connect({ url: server.url, token: tokenOf(`newcomer-${index}`) }),
+    ),
   );
   assert.equal(clients.length, 40);
   await Promise.all(clients.map((client) => client.close()));

@@ -44,7 +44,8 @@ test('[SES4] each command with an id gets one reply; without an id success is si
 
 test('a token without the permission can neither subscribe, publish, send nor broadcast to all', async () => {
   const client = await connect('eve', { permissions: ['subscribe:open:*', 'publish:open:*'] });
-  const codeOf = async (type: string, data: object) => (await client.request(type, data)).data.code as string | undefined;
+  const codeOf = async (type: string, data: object) =>
+    (await client.request(type, data)).data.code as string | undefined;
   assert.equal(await codeOf('Subscribe', { topic: 'secret:1' }), 'permission_denied');
   assert.equal(await codeOf('Broadcast', { topic: 'secret:1', payload: 1 }), 'permission_denied');
   assert.equal(await codeOf('DirectMessage', { to: 'ann', payload: 1 }), 'permission_denied');
@@ -78,7 +79,10 @@ test('the same topic name in two tenants is two topics', async () => {
   await theirs.request('Broadcast', { topic: 'chat:1', payload: 'theirs' });
   await ours.waitFor((envelope) => envelope.type === 'Broadcast');
   await theirs.waitFor((envelope) => envelope.type === 'Broadcast');
-  assert.deepEqual([ours, theirs].map((client) => client.ofType('Broadcast').map((envelope) => envelope.data.payload)), [['ours'], ['theirs']]);
+  assert.deepEqual(
+    [ours, theirs].map((client) => client.ofType('Broadcast').map((envelope) => envelope.data.payload)),
+    [['ours'], ['theirs']],
+  );
 });
 
 test('a filter lets pass what fits, whatever the shard and encoding', async () => {
@@ -92,7 +96,12 @@ test('a filter lets pass what fits, whatever the shard and encoding', async () =
   await all.request('Subscribe', { topic: 'ops:1' });
   const sender = await connect('f4');
   const fits = { topic: 'ops:1', event: 'deploy', priority: 'critical', payload: { region: 'eu', n: 1 } };
-  for (const data of [{ ...fits, event: 'test' }, { ...fits, priority: 'normal' }, { ...fits, payload: { region: 'asia' } }, fits]) {
+  for (const data of [
+    { ...fits, event: 'test' },
+    { ...fits, priority: 'normal' },
+    { ...fits, payload: { region: 'asia' } },
+    fits,
+  ]) {
     await sender.request('Broadcast', data);
   }
   for (const client of clients) {
@@ -114,12 +123,18 @@ test('[PUB3] the same key is accepted once, from whichever connection; another b
   const repeated = await second!.request('Broadcast', { topic: 'keys:1', payload: { a: 1 }, key: 'k1' });
   assert.equal(repeated.data.messageId, original.data.messageId);
   assert.deepEqual([original.data.duplicate, repeated.data.duplicate], [undefined, true]);
-  assert.equal((await second!.request('Broadcast', { topic: 'keys:1', payload: { a: 2 }, key: 'k1' })).data.code, 'key_conflict');
+  assert.equal(
+    (await second!.request('Broadcast', { topic: 'keys:1', payload: { a: 2 }, key: 'k1' })).data.code,
+    'key_conflict',
+  );
   await first!.request('Broadcast', { topic: 'keys:1', payload: 'end', key: 'k2' });
   await reader.waitFor((envelope) => envelope.data.payload === 'end');
   assert.equal(reader.ofType('Broadcast').length, 2);
   const direct = await first!.request('DirectMessage', { to: 'r', payload: 1, key: 'd1' });
-  assert.equal((await second!.request('DirectMessage', { to: 'r', payload: 1, key: 'd1' })).data.messageId, direct.data.messageId);
+  assert.equal(
+    (await second!.request('DirectMessage', { to: 'r', payload: 1, key: 'd1' })).data.messageId,
+    direct.data.messageId,
+  );
 });
 
 test('[PUB1] [PUB2] a subscriber that joins in the middle misses nothing that is accepted after its reply', async () => {
@@ -139,8 +154,14 @@ test('[PUB1] [PUB2] a subscriber that joins in the middle misses nothing that is
     const atReply = accepted;
     await reader.until(() => reader.ofType('Broadcast').length >= 5);
     const payloads = reader.ofType('Broadcast').map((envelope) => envelope.data.payload as number);
-    assert.ok(payloads[0]! <= atReply + 2, `the first was ${payloads[0]}, ${atReply} were accepted at the reply`);
-    assert.deepEqual(payloads, payloads.map((_, index) => payloads[0]! + index));
+    assert.ok(
+      payloads[0]! <= atReply + 2,
+      `the first was ${payloads[0]}, ${atReply} were accepted at the reply`,
+    );
+    assert.deepEqual(
+      payloads,
+      payloads.map((_, index) => payloads[0]! + index),
+    );
     await reader.close();
   }
   isOver = true;
@@ -150,7 +171,10 @@ test('[PUB1] [PUB2] a subscriber that joins in the middle misses nothing that is
 test('binary payloads survive: bin to msgpack clients, base64 to JSON clients', async () => {
   const [json, msgpack] = [await connect('bj'), await connect('bm', {}, 'msgpack')];
   for (const client of [json, msgpack]) await client.request('Subscribe', { topic: 'bin:1' });
-  await msgpack.request('Broadcast', { topic: 'bin:1', payload: { image: Buffer.from([1, 2, 255]), nested: [{ x: null }] } });
+  await msgpack.request('Broadcast', {
+    topic: 'bin:1',
+    payload: { image: Buffer.from([1, 2, 255]), nested: [{ x: null }] },
+  });
   const text = (await json.waitFor((envelope) => envelope.type === 'Broadcast')).data.payload;
   const bytes = (await msgpack.waitFor((envelope) => envelope.type === 'Broadcast')).data.payload;
   assert.deepEqual(text, { image: 'AQL/', nested: [{ x: null }] });

@@ -21,7 +21,10 @@ export interface ChildServer {
 }
 
 /** Resolves when it listens; rejects with its output when it does not. */
-export async function startChildServer(settings: Record<string, string> = {}, nodeFlags: string[] = []): Promise<ChildServer> {
+export async function startChildServer(
+  settings: Record<string, string> = {},
+  nodeFlags: string[] = [],
+): Promise<ChildServer> {
   const child = spawn(process.execPath, [...nodeFlags, 'src/main.ts'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -48,7 +51,8 @@ export async function startChildServer(settings: Record<string, string> = {}, no
     process: child,
     output: () => output,
     descriptorCount: () => readdirSync(`/proc/${child.pid}/fd`).length,
-    residentBytes: () => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024,
+    residentBytes: () =>
+      Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024,
     async terminate() {
       const exit = once(child, 'exit');
       child.kill('SIGTERM');
@@ -60,7 +64,9 @@ export async function startChildServer(settings: Record<string, string> = {}, no
 
 async function listeningPort(child: ChildProcess, output: () => string): Promise<number> {
   for (;;) {
-    const line = output().split('\n').find((candidate) => candidate.includes('"msg":"listening"'));
+    const line = output()
+      .split('\n')
+      .find((candidate) => candidate.includes('"msg":"listening"'));
     if (line !== undefined) return (JSON.parse(line) as { port: number }).port;
     if (child.exitCode !== null) throw new Error(`the server exited with ${child.exitCode}: ${output()}`);
     await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')]);

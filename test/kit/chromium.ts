@@ -25,7 +25,7 @@ export async function launchChromium(): Promise<Browser> {
 }
 
 /** CHROMIUM_BIN, else on PATH, else installed. Throws with what to do. */
-export function chromiumPath(): string {
+function chromiumPath(): string {
   const named = process.env['CHROMIUM_BIN'];
   if (named !== undefined && named !== '') {
     if (isProgram(named)) return named;

@@ -11,7 +11,9 @@ const connectionsPerUser = 40;
 
 /** `count` connections, all open at once, then closed; resolves when the server has noticed. */
 export async function crowdComesAndGoes(url: string, count: number): Promise<void> {
-  const tokens = Array.from({ length: Math.ceil(count / connectionsPerUser) }, (_, index) => tokenOf(`crowd-${index}`));
+  const tokens = Array.from({ length: Math.ceil(count / connectionsPerUser) }, (_, index) =>
+    tokenOf(`crowd-${index}`),
+  );
   const sockets: Socket[] = [];
   let next = 0;
   await Promise.all(

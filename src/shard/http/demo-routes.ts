@@ -2,6 +2,7 @@
  * The demo page and its development tokens. On outside production; in production only when DEMO_PAGE asks for it.
  * Files of web/ are read once at start; nothing is looked up on disk per request.
  */
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
@@ -35,12 +36,7 @@ const TokenBody = Type.Object({
 export function demoRoutes(app: FastifyInstance, ctx: HttpContext): void {
   for (const name of readdirSync(webDir, { recursive: true }) as string[]) {
     const contentType = contentTypes[extname(name)];
-    if (contentType === undefined) continue;
-    const content = readFileSync(join(webDir, name));
-    const path = name === 'index.html' ? '/' : `/${name.replaceAll('\\', '/')}`;
-    app.get(path, { schema: { hide: true } }, async (_request, reply) =>
-      reply.headers(securityHeaders).type(contentType).send(content),
-    );
+    if (contentType !== undefined) serveFile(app, name.replaceAll('\\', '/'), contentType);
   }
   const secret = ctx.developmentSecret;
   if (secret === undefined) return;
@@ -49,5 +45,17 @@ export function demoRoutes(app: FastifyInstance, ctx: HttpContext): void {
     return reply
       .header('cache-control', 'no-store')
       .send({ userId: name, token: signDevelopmentToken(secret, name, tokenLifetimeMs) });
+  });
+}
+
+/** A page is some thirty small files: after the first load each costs one 304. */
+function serveFile(app: FastifyInstance, name: string, contentType: string): void {
+  const content = readFileSync(join(webDir, name));
+  const etag = `"${createHash('sha256').update(content).digest('base64url')}"`;
+  const path = name === 'index.html' ? '/' : `/${name}`;
+  app.get(path, { schema: { hide: true } }, async (request, reply) => {
+    reply.headers({ ...securityHeaders, etag });
+    if (request.headers['if-none-match'] === etag) return reply.code(304).send();
+    return reply.type(contentType).send(content);
   });
 }

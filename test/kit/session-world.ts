@@ -1,0 +1,201 @@
+/** A session in a world of one thread: real actor, a clock by hand, ports that record. For unit tests. */
+
+import { TimerWheel } from '#kit/timer-wheel.ts';
+import type { SessionId, ShardId, Tenant, UserId } from '#proto/names.ts';
+import { derivePermissions } from '../../src/auth/permissions.ts';
+import type { Identity } from '../../src/auth/token-claims.ts';
+import type { Requested, Runnable, SessionContext, Transport, Writable } from '../../src/session/ports.ts';
+import { Session } from '../../src/session/session.ts';
+import { SubscriberTable } from '../../src/shard/subscriber-table.ts';
+import type { Envelope } from './test-client.ts';
+
+/** A clock that moves when told to. */
+export class ManualClock {
+  nowMs = 1_000_000;
+  wallMs = (): number => 1_700_000_000_000 + this.nowMs;
+  monotonicMs = (): number => this.nowMs;
+}
+
+/** A connection without a network: what was written, decoded; how it was closed. */
+export class RecordedTransport implements Transport {
+  readonly written: Uint8Array[][] = [];
+  closed: { code: number; reason: string } | undefined;
+  isPaused = false;
+  pingCount = 0;
+  /** What the kernel has not taken. */
+  stuckBytes = 0;
+
+  write(frames: Uint8Array[]): void {
+    this.written.push(frames);
+  }
+  bufferedBytes(): number {
+    return this.stuckBytes;
+  }
+  pauseReading(): void {
+    this.isPaused = true;
+  }
+  resumeReading(): void {
+    this.isPaused = false;
+  }
+  ping(): void {
+    this.pingCount++;
+  }
+  close(code: number, reason: string): void {
+    this.closed = { code, reason };
+  }
+
+  /** JSON envelopes of all frames so far. */
+  envelopes(): Envelope[] {
+    return this.written.flat().flatMap(splitJsonFrames);
+  }
+}
+
+/** Sessions, and a topic and user world that answers ok at once unless `answers` says otherwise. */
+export class SessionWorld {
+  readonly clock = new ManualClock();
+  readonly timers = new TimerWheel(this.clock.nowMs);
+  readonly counts = new Map<string, number>();
+  readonly failures: unknown[] = [];
+  readonly subscribers = new SubscriberTable();
+  /** What `topics.publish` does; replace to make it fail. */
+  publish: () => Requested = () => ({ state: 'answered', answer: { ok: true, messageId: 'm-1' as never } });
+  /** What `users.attach` does. */
+  attach: () => Requested = () => ({ state: 'answered', answer: { ok: true } });
+  readonly ready = new Set<Runnable>();
+  readonly dirty = new Set<Writable>();
+  readonly context: SessionContext;
+  #nextSession = 0;
+
+  constructor(limits: Partial<SessionContext['limits']> = {}) {
+    this.context = this.#makeContext(limits);
+  }
+
+  /** A live JSON session of `user`. */
+  open(user = 'ann', expiresInMs = 3_600_000): { session: Session; transport: RecordedTransport } {
+    const { session, transport } = this.connect();
+    session.authenticate(this.identity(user, expiresInMs));
+    this.turn();
+    return { session, transport };
+  }
+
+  /** A session without a token. */
+  connect(): { session: Session; transport: RecordedTransport } {
+    const transport = new RecordedTransport();
+    const session = new Session(`s-${++this.#nextSession}` as SessionId, 'json', transport, this.context);
+    return { session, transport };
+  }
+
+  identity(user: string, expiresInMs = 3_600_000): Identity {
+    return {
+      userId: user as UserId,
+      tenant: 'default' as Tenant,
+      permissions: derivePermissions({}, {}),
+      expiresAtMs: this.clock.wallMs() + expiresInMs,
+    };
+  }
+
+  send(session: Session, envelope: object | object[]): void {
+    session.onFrame(Buffer.from(JSON.stringify(envelope)));
+    this.turn();
+  }
+
+  /** Slices until nobody has anything to do, then writes. */
+  turn(): void {
+    while (this.ready.size > 0) {
+      for (const runnable of [...this.ready]) {
+        this.ready.delete(runnable);
+        if (runnable.runSlice(64)) this.ready.add(runnable);
+      }
+    }
+    for (const outbox of this.dirty) outbox.write();
+    this.dirty.clear();
+  }
+
+  /** Moves the clock in small steps and fires what is due. */
+  pass(ms: number): void {
+    for (let passed = 0; passed < ms; passed += 50) {
+      this.clock.nowMs += 50;
+      this.timers.turn(this.clock.nowMs);
+      this.turn();
+    }
+  }
+
+  count(name: string): number {
+    return this.counts.get(name) ?? 0;
+  }
+
+  #add(name: string, by = 1): void {
+    this.counts.set(name, this.count(name) + by);
+  }
+
+  #makeContext(limits: Partial<SessionContext['limits']>): SessionContext {
+    return {
+      clock: this.clock,
+      timers: this.timers,
+      correlations: { next: () => 'correlation-1' },
+      limits: {
+        ...{ messageBytesMax: 65_536, subscriptionsMax: 128, outboxBytesMax: 1_048_576 },
+        ...{ heartbeatIntervalMs: 30_000, clientTimeoutMs: 60_000, envelopeRate: undefined },
+        ...limits,
+      },
+      node: { nodeId: 'test', shard: 0 as ShardId, version: '0' },
+      tokens: { verify: (token) => ({ ok: true, identity: this.identity(token) }) },
+      topics: {
+        subscribe: (topic, lane, subscriber) => {
+          this.subscribers.open(topic, lane).subscribers.add(subscriber);
+          return { state: 'answered', answer: { ok: true } };
+        },
+        unsubscribe: (topic, lane, subscriber) => {
+          this.subscribers.find(topic, lane)?.subscribers.delete(subscriber);
+        },
+        publish: () => this.publish(),
+      },
+      users: {
+        homeOf: () => 0 as ShardId,
+        attach: () => this.attach(),
+        detach: () => this.#add('detached'),
+        direct: () => this.publish(),
+      },
+      schedule: {
+        requestSlice: (session) => void this.ready.add(session),
+        requestWrite: (outbox) => void this.dirty.add(outbox),
+      },
+      counters: {
+        opened: () => this.#add('opened'),
+        closed: () => this.#add('closed'),
+        received: (envelopes) => this.#add('received', envelopes),
+        sent: (frames) => this.#add('sent', frames),
+        errored: (code) => this.#add(`error ${code}`),
+        subscriptions: (change) => this.#add('subscriptions', change),
+        mailbox: (change) => this.#add('mailbox', change),
+        mailboxFull: (outcome) => this.#add(`mailbox ${outcome}`),
+        outbox: (changeBytes) => this.#add('outbox', changeBytes),
+        wrote: () => this.#add('wrote'),
+        slowConsumer: () => this.#add('slow'),
+        failed: () => this.#add('failed'),
+      },
+      log: {
+        failed: (_session, _correlation, error) => void this.failures.push(error),
+        opened: () => {},
+        closed: () => {},
+      },
+    };
+  }
+}
+
+/** The envelopes of joined, unmasked text frames. */
+function splitJsonFrames(bytes: Uint8Array): Envelope[] {
+  const buffer = Buffer.from(bytes);
+  const envelopes: Envelope[] = [];
+  for (let at = 0; at < buffer.length; ) {
+    const short = buffer[at + 1] as number;
+    const headerBytes = short < 126 ? 2 : short === 126 ? 4 : 10;
+    const length =
+      short < 126 ? short : short === 126 ? buffer.readUInt16BE(at + 2) : buffer.readUInt32BE(at + 6);
+    envelopes.push(
+      JSON.parse(buffer.subarray(at + headerBytes, at + headerBytes + length).toString()) as Envelope,
+    );
+    at += headerBytes + length;
+  }
+  return envelopes;
+}
