@@ -3,18 +3,18 @@
 import { idCharsMax } from './limits.ts';
 import { compileValidator, type Static, Type } from './schema.ts';
 
+const Id = Type.String({
+  minLength: 1,
+  maxLength: idCharsMax,
+  description: 'Chosen by the client; the one reply carries it again. Also the idempotency key of a message.',
+});
+export const idValidator = compileValidator(Id);
+
 /** What a client may send around its data; `data` itself is checked against the schema of its type. */
 export const ClientEnvelopeShape = Type.Object(
   {
     type: Type.String({ minLength: 1, maxLength: 64, description: 'Name of the command, in PascalCase.' }),
-    id: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: idCharsMax,
-        description:
-          'Chosen by the client; the one reply carries it again. Also the idempotency key of a message.',
-      }),
-    ),
+    id: Type.Optional(Id),
     data: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), { description: 'Fields of the command; `{}` when absent.' }),
     ),

@@ -57,7 +57,12 @@ function makeVerifier(key: string, ofKey: JwtAlgorithm[], settings: KeySettings)
   const options = {
     key,
     algorithms,
-    requiredClaims: ['exp', 'sub'],
+    // An issuer or audience that is demanded but absent would pass otherwise.
+    requiredClaims: [
+      ...['exp', 'sub'],
+      ...(settings.jwtIssuer === undefined ? [] : ['iss']),
+      ...(settings.jwtAudience === undefined ? [] : ['aud']),
+    ],
     clockTolerance: clockToleranceMs,
     cache: true,
     ...(settings.jwtIssuer === undefined ? {} : { allowedIss: settings.jwtIssuer }),
@@ -121,16 +126,21 @@ class RemoteKeySet implements KeySet {
     });
     if (!response.ok) throw new Error(`JWT_JWKS_URL answered ${response.status}`);
     const { keys } = (await response.json()) as { keys?: (JsonWebKey & { kid?: string })[] };
-    const usable = (keys ?? []).filter(
-      (key) => key.kid !== undefined && key['use'] !== 'enc' && key.kty !== 'oct',
-    );
-    const verifiers = usable.map((jwk): [string, Verify] => {
-      const key = createPublicKey({ key: jwk, format: 'jwk' });
-      const pem = key.export({ type: 'spki', format: 'pem' }) as string;
-      return [jwk.kid as string, makeVerifier(pem, algorithmsOf(key), this.#settings)];
-    });
+    const verifiers = (keys ?? []).flatMap((jwk) => this.#verifierOf(jwk));
     if (verifiers.length === 0) throw new Error('JWT_JWKS_URL has no usable key with a kid');
     this.#verifiers = new Map(verifiers);
+  }
+
+  /** Keys that we cannot use (other kinds, other algorithms) say nothing against the others of the set. */
+  #verifierOf(jwk: JsonWebKey & { kid?: string }): [kid: string, verify: Verify][] {
+    if (jwk.kid === undefined || jwk['use'] === 'enc' || jwk.kty === 'oct') return [];
+    try {
+      const key = createPublicKey({ key: jwk, format: 'jwk' });
+      const pem = key.export({ type: 'spki', format: 'pem' }) as string;
+      return [[jwk.kid, makeVerifier(pem, algorithmsOf(key), this.#settings)]];
+    } catch {
+      return [];
+    }
   }
 
   /** In the background; on failure the keys that are there stay in use. */

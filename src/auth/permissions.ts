@@ -37,7 +37,7 @@ export class Permissions {
       const colon = entry.indexOf(':');
       const action = (colon < 0 ? entry : entry.slice(0, colon)) as Action;
       if (!actions.includes(action)) continue;
-      const pattern = colon < 0 ? '*' : entry.slice(colon + 1);
+      const pattern = colon < 0 ? '*' : entry.slice(colon + 1).replaceAll(/\*+/g, '*');
       this.#patterns.set(action, [...(this.#patterns.get(action) ?? []), pattern]);
     }
   }

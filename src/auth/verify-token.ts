@@ -48,6 +48,8 @@ function unauthorized(message: string): TokenVerdict {
 
 /** In our words: the library's messages may quote the token. */
 function reasonOf(error: unknown): string {
+  // fast-jwt caches the error. A stack that was never read keeps every `this` below it alive: sessions, sockets.
+  void (error as Error).stack;
   const code = error instanceof TokenError ? error.code : undefined;
   return (code !== undefined && reasons[code]) || 'the token is not valid';
 }

@@ -37,6 +37,9 @@ function checkKeys(config: Config): string | undefined {
   if ([jwtSecret, jwtPublicKey, jwtJwksUrl].filter((key) => key !== undefined).length > 1) {
     return 'JWT_SECRET, JWT_PUBLIC_KEY and JWT_JWKS_URL: more than one is set; allowed is one';
   }
+  if (jwtPublicKey?.includes('PRIVATE KEY')) {
+    return 'JWT_PUBLIC_KEY is a private key; allowed is the public one';
+  }
   const isSymmetric = jwtPublicKey === undefined && jwtJwksUrl === undefined;
   const misfit = jwtAlgorithms?.find((algorithm) => algorithm.startsWith('HS') !== isSymmetric);
   if (misfit !== undefined) {

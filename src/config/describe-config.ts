@@ -54,7 +54,8 @@ export function configurationPage(): string {
 
 function printedSetting(setting: Setting<unknown>, value: unknown): string {
   if (value === undefined) return `# ${setting.name} is not set`;
-  return `${setting.name}=${setting.isSecret ? '(hidden)' : setting.kind.format(value)}`;
+  if (setting.isSecret) return `${setting.name}=(hidden)`;
+  return `${setting.name}=${setting.kind.format(value).replaceAll('\n', '\\n')}`;
 }
 
 function defaultText(setting: Setting<unknown>): string {

@@ -31,10 +31,14 @@ export const list: SettingKind<string[]> = {
   format: (value) => value.join(','),
 };
 
+const flagWords = new Map([
+  ...(['true', '1', 'on'] as const).map((word) => [word, true] as const),
+  ...(['false', '0', 'off'] as const).map((word) => [word, false] as const),
+]) as ReadonlyMap<string, boolean>;
+
 export const flag: SettingKind<boolean> = {
   allowed: 'true or false',
-  parse: (value) =>
-    ({ true: true, '1': true, on: true, false: false, '0': false, off: false })[value.toLowerCase()],
+  parse: (value) => flagWords.get(value.toLowerCase()),
   format: String,
 };
 

@@ -66,12 +66,14 @@ export class TimerWheel {
 
   #fireSlot(slot: number, lastSlot: number): number {
     const due = [...this.#slotAt(slot)].filter((scheduled) => scheduled.slot <= lastSlot);
+    let fired = 0;
     for (const scheduled of due) {
       if (!this.#slotAt(slot).delete(scheduled)) continue; // cancelled by an earlier callback of this turn
       this.#size--;
+      fired++;
       scheduled.entry.onDeadline();
     }
-    return due.length;
+    return fired;
   }
 
   #slotAt(slot: number): Set<Scheduled> {

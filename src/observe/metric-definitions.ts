@@ -109,6 +109,7 @@ export const metricDefinitions = {
     'session_failures_total',
     'Sessions closed because a handler threw: each one is a bug',
   ),
+  actorFailures: counter('actor_failures_total', 'Topics and users that threw: each one is a bug'),
   shardRestarts: counter('shard_restarts_total', 'Restarts of shard threads'),
   shardUp: { ...gauge('shard_up', 'Whether the shard is serving'), isPerShard: true },
   loopDelay: {

@@ -44,7 +44,7 @@ export class RecentKeys {
   accept(scope: string, key: string | undefined, body: Uint8Array, messageIds: MessageIds): KeyVerdict {
     if (key === undefined) return { state: 'new', messageId: messageIds.next() as MessageId };
     const nowMs = this.#clock.monotonicMs();
-    const name = `${scope}|${key}`;
+    const name = `${scope}\n${key}`; // no scope has a line break, so that no key can spell another's scope
     const digest = digestBytes(body);
     const remembered = this.#keys.get(name);
     if (remembered !== undefined && remembered.untilMs > nowMs) {

@@ -10,6 +10,7 @@ type Test = (value: unknown) => boolean;
 
 /** The filter, or the sentence that says which condition is wrong. */
 export function compileFilter(conditions: Record<string, unknown>): Filter | string {
+  if (conditions instanceof Uint8Array) return 'a filter is an object, not bytes';
   const entries = Object.entries(conditions);
   if (entries.length > filterConditionsMax) return `a filter has at most ${filterConditionsMax} conditions`;
   const tests: [path: string[], test: Test][] = [];

@@ -51,6 +51,12 @@ export function settle(
     : { do: 'wait', correlation: requested.correlation, command };
 }
 
+/** The data of a message with its idempotency key: its own, or the envelope's id. */
+export function withKey<Data extends { key?: string }>({ id, data }: { id?: string; data: Data }): Data {
+  const key = data.key ?? id;
+  return key === undefined ? data : { ...data, key };
+}
+
 /** The reply to an accepted message. */
 export function acceptedReply(answer: Answer, fields: object): Outcome {
   if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };

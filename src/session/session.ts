@@ -35,7 +35,7 @@ import type {
   Subscriber,
   Transport,
 } from './ports.ts';
-import { Replies } from './replies.ts';
+import { Replies, type Subject } from './replies.ts';
 import type { AttachStep, SessionPhase, WaitingCommand } from './session-state.ts';
 
 /** Commands whose answers are on their way; more are refused as `busy`. */
@@ -94,7 +94,7 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
     const { tenant, userId } = phase.identity;
     const isEveryoneAwaited = phase.name === 'attaching' && phase.awaited.has('everyone');
     this.#awaitStep('user', this.#ctx.users.attach(userKey(tenant, userId), this.id, this.encoding, this));
-    if (isEveryoneAwaited)
+    if (this.isOpen && isEveryoneAwaited)
       this.#awaitStep(
         'everyone',
         this.#ctx.topics.subscribe(this.#everyoneKey(phase.identity), [this.encoding, ''], this),
@@ -108,12 +108,12 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
     if (this.#ctx.users.homeOf(userKey(phase.identity.tenant, phase.identity.userId)) === home) this.attach();
   }
 
-  /** A frame arrived; `borrowedBytes` are not kept. */
-  onFrame(borrowedBytes: Uint8Array): void {
+  /** A frame arrived. `ownedBytes` are kept: binary values are views of them. */
+  onFrame(ownedBytes: Uint8Array): void {
     if (!this.isOpen) return;
     this.onHeard();
-    const decoded = decodeFrame(borrowedBytes, this.encoding);
-    this.#ctx.counters.received(decoded.length, borrowedBytes.length);
+    const decoded = decodeFrame(ownedBytes, this.encoding);
+    this.#ctx.counters.received(decoded.length, ownedBytes.length);
     for (const entry of decoded) this.#accept(entry);
     if (this.#mailbox.shouldPause && !this.#isReadingPaused) this.#pauseReading();
     this.#ctx.schedule.requestSlice(this);
@@ -131,7 +131,7 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
       const entry = this.#mailbox.take();
       if (entry === undefined) break;
       this.#ctx.counters.mailbox(-1);
-      this.#handle(entry);
+      this.#guarded(entry.ok ? entry.envelope : entry, () => this.#handle(entry));
     }
     if (this.#isReadingPaused && this.#mailbox.mayResume) this.#resumeReading();
     return this.#mailbox.size > 0;
@@ -147,7 +147,9 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
     const live = this.#live();
     const handler = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
     if (live === undefined) return;
-    this.#guarded(envelope, () => handler.finish?.(live, waiting, answer, this.#ctx) ?? { do: 'nothing' });
+    this.#guarded(envelope, () =>
+      this.#apply(envelope, handler.finish?.(live, waiting, answer, this.#ctx) ?? { do: 'nothing' }),
+    );
   }
 
   /** Frames of a lane. */
@@ -215,7 +217,7 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
       );
     }
     const handler = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
-    this.#guarded(envelope, () => handler.handle(live, envelope, this.#ctx));
+    this.#apply(envelope, handler.handle(live, envelope, this.#ctx));
   }
 
   /** Without a token: `Auth` begins, `Ping` is answered, everything else is refused. */
@@ -229,19 +231,20 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
     this.close('unauthorized');
   }
 
-  /** Runs a handler; one that throws ends this session and touches nothing else. [SES2] */
-  #guarded(envelope: ClientEnvelope, run: () => Outcome): void {
-    let outcome: Outcome;
+  /** A handler or a reply that throws ends this session and touches nothing else. [SES2] */
+  #guarded(subject: Subject, run: () => void): void {
     try {
-      outcome = run();
+      run();
     } catch (error) {
       const correlation = this.#ctx.correlations.next();
       this.#ctx.counters.failed();
       this.#ctx.log.failed(this.id, correlation, error);
-      this.#replies.error(envelope, refusal('internal', `internal error ${correlation}`));
-      return this.close('internal');
+      this.#replies.error(
+        { ...(subject.id === undefined ? {} : { id: subject.id }) },
+        refusal('internal', `internal error ${correlation}`),
+      );
+      this.close('internal');
     }
-    this.#apply(envelope, outcome);
   }
 
   #apply(envelope: ClientEnvelope, outcome: Outcome): void {

@@ -34,6 +34,8 @@ export interface DutyContext {
   /** Timers, heartbeat: every tick. */
   onTick(nowMs: number): void;
   onFlush(): void;
+  /** An actor threw: each one is a bug. */
+  onFailure(error: unknown): void;
 }
 
 export class DutyCycle implements SchedulePort, FlushPort {
@@ -124,7 +126,13 @@ export class DutyCycle implements SchedulePort, FlushPort {
     const topics = this.#due[wait];
     if (topics.size === 0) return;
     this.#due[wait] = new Set();
-    for (const topic of topics) topic.flush();
+    for (const topic of topics) {
+      try {
+        topic.flush();
+      } catch (error) {
+        this.#ctx.onFailure(error); // what this topic had waiting is lost; the others are not
+      }
+    }
   }
 
   #isBusy(nowMs: number): boolean {

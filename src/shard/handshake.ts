@@ -21,7 +21,8 @@ export interface Handshake {
 
 /** Never throws; `isQueryTokenAllowed` is AUTH_QUERY_TOKEN. */
 export function readHandshake(request: HandshakeRequest, isQueryTokenAllowed: boolean): Handshake {
-  const { pathname, searchParams } = new URL(request.url.replace(/^\/+/, '/'), 'http://server');
+  const { pathname, searchParams } =
+    URL.parse(request.url.replace(/^\/+/, '/'), 'http://server') ?? unreadable;
   const offered = (request.protocol ?? '').split(',').map((entry) => entry.trim());
   const bySubprotocol = encodings.find((encoding) => offered.includes(subprotocols[encoding]));
   const byQuery = encodings.find((encoding) => encoding === searchParams.get('encoding'));
@@ -35,6 +36,9 @@ export function readHandshake(request: HandshakeRequest, isQueryTokenAllowed: bo
       (isQueryTokenAllowed ? queryToken(searchParams) : undefined),
   };
 }
+
+/** A request target that is no URL is a path that there is not. */
+const unreadable = { pathname: '', searchParams: new URLSearchParams() };
 
 /** Browsers send Origin; other programs need not. Exact match: no suffixes, no patterns, and the own origin always. */
 export function isOriginAllowed(

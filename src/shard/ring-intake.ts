@@ -3,10 +3,11 @@
  * Thread: shard. Called by the duty cycle for every record; one function per kind, total by construction.
  */
 
+import { refusal } from '#proto/error-codes.ts';
 import type { ShardId } from '#proto/names.ts';
 import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
 import { unpackMsgpack } from '../wire/codec.ts';
-import { type Answer, answerFromBody, answerToBody, messageFromBody } from '../wire/message.ts';
+import { type Answer, answerFromBody, answerToBody, messageFromBody, refused } from '../wire/message.ts';
 import { noCorrelation, type PendingRequests } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
 import type { SubscriberTable } from './subscriber-table.ts';
@@ -21,6 +22,8 @@ export interface IntakeContext {
   users: UserTable;
   subscribers: SubscriberTable;
   sessions: SessionTable;
+  /** Logs and counts; answers the correlation id. */
+  onFailure(error: unknown): string;
 }
 
 type Intake<Kind extends RecordKind> = (
@@ -52,10 +55,18 @@ const intakes: { [Kind in RecordKind]: Intake<Kind> } = {
     sessions.deliver(ids, frameCount, frames),
 };
 
-/** Handles one record; a request gets its answer into the ring back. */
+/**
+ * Handles one record; a request gets its answer into the ring back. An actor that throws refuses this one record: the
+ * shard, its other actors and the records behind it go on.
+ */
 export function takeRecord(header: RecordHeader, ownedBody: Uint8Array, ctx: IntakeContext): void {
   const intake = intakes[header.kind] as Intake<RecordKind>;
-  const answer = intake(unpackMsgpack(ownedBody) as RecordBodies[RecordKind], header, ctx);
+  let answer: Answer | void;
+  try {
+    answer = intake(unpackMsgpack(ownedBody) as RecordBodies[RecordKind], header, ctx);
+  } catch (error) {
+    answer = refused(refusal('internal', `internal error ${ctx.onFailure(error)}`));
+  }
   if (answer && header.correlation !== noCorrelation)
     reply(header.fromShard, header.correlation, answer, ctx);
 }

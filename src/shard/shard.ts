@@ -178,6 +178,7 @@ export class Shard {
         gauges.measure(nowMs);
       },
       onFlush: () => metrics.add('flushes'),
+      onFailure: (error) => void this.#onActorFailure(error),
     });
   }
 
@@ -189,8 +190,16 @@ export class Shard {
       users: this.#users,
       subscribers: this.#subscribers,
       sessions: this.#sessions,
+      onFailure: (error: unknown) => this.#onActorFailure(error),
     };
     return this.#links.read((header, body) => takeRecord(header, body, intake), recordsMax);
+  }
+
+  #onActorFailure(error: unknown): string {
+    const correlation = systemMessageIds.next();
+    this.#world.metrics.add('actorFailures');
+    this.#world.log.error({ correlation, err: error }, 'an actor threw; what it was given is refused');
+    return correlation;
   }
 
   #openUpgrade(server: HttpServer | HttpsServer, sockets: SocketIntake): void {

@@ -83,7 +83,7 @@ export class Topic implements FlushTarget {
 
   /** Accepts in the order of the calls; delivery follows in that order. */
   publish(message: Message): Answer {
-    const scope = `${this.key}|${message.from}`;
+    const scope = `topic|${this.key}|${message.from}`;
     const verdict = this.#ctx.recentKeys.accept(
       scope,
       message.key,

@@ -61,7 +61,7 @@ export class User {
 
   /** A message to this user. Accepted also when no device is connected: direct messages are volatile so far. */
   direct(sender: UserKey, message: Message, sendingSession: SessionId | undefined): Answer {
-    const scope = `${this.key}|${sender}`;
+    const scope = `user|${this.key}|${sender}`;
     const verdict = this.#ctx.recentKeys.accept(
       scope,
       message.key,

@@ -4,6 +4,7 @@ import { WireError } from './wire-error.ts';
 
 /** Throws WireError when `value` is nested too deep or has a key `__proto__`. The recursion ends at the limit. */
 export function checkValue(value: unknown, depth = 1): void {
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new WireError('numbers must be finite');
   if (typeof value !== 'object' || value === null) return;
   if (depth > depthMax) throw new WireError(`nested deeper than ${depthMax}`);
   if (Array.isArray(value)) {

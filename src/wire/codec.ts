@@ -4,7 +4,13 @@
  */
 import { Packr, Unpackr } from 'msgpackr';
 
-const packr = new Packr({ useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true });
+/** `useToJSON: false`: a client may name a field so, and msgpackr would call it. */
+const packr = new Packr({
+  useRecords: false,
+  variableMapSize: true,
+  encodeUndefinedAsNil: true,
+  useToJSON: false,
+});
 // 'auto' is missing in msgpackr's types: a number where it fits, which the scan has made sure of.
 const integersAsNumbers = { int64AsType: 'auto' as 'number' };
 const unpackr = new Unpackr({ useRecords: false, structuredClone: false, ...integersAsNumbers });

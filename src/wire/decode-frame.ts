@@ -2,8 +2,14 @@
  * Bytes of a client → validated envelopes, or refusals that name the field.
  * Thread: shard. Called for every inbound frame; after it, nothing of a client is unchecked.
  */
-import { type ClientEnvelope, clientDataValidators, isClientType } from '#proto/data.ts';
-import { type Encoding, envelopeValidator } from '#proto/envelope.ts';
+import {
+  type ClientEnvelope,
+  type ClientType,
+  clientData,
+  clientDataValidators,
+  isClientType,
+} from '#proto/data.ts';
+import { type Encoding, envelopeValidator, idValidator } from '#proto/envelope.ts';
 import { type Refusal, refusal } from '#proto/error-codes.ts';
 import { envelopesPerFrameMax } from '#proto/limits.ts';
 import { checkValue } from './check-value.ts';
@@ -33,7 +39,8 @@ export function decodeFrame(bytes: Uint8Array, encoding: Encoding): Decoded[] {
 
 function parseJson(bytes: Uint8Array): unknown {
   const value: unknown = JSON.parse((bytes as Buffer).toString('utf8'));
-  checkValue(value);
+  // The array around envelopes is not a level of theirs.
+  for (const envelope of Array.isArray(value) ? value : [value]) checkValue(envelope);
   return value;
 }
 
@@ -58,12 +65,33 @@ function decodeEnvelope(value: unknown): Decoded {
     };
   }
   const data = value.data ?? {};
+  // To the schema, bytes are an object of numbered fields.
+  if (data instanceof Uint8Array)
+    return { ok: false, isEnvelope: true, ...named, refusal: refusal('bad_request', 'data must be object') };
   const validator = clientDataValidators[type];
   if (!validator.check(data)) {
     return { ok: false, isEnvelope: true, ...named, refusal: wrongField(validator.firstError(data)) };
   }
-  return { ok: true, envelope: (id === undefined ? { type, data } : { type, id, data }) as ClientEnvelope };
+  const known = knownFieldsOf(type, data);
+  return {
+    ok: true,
+    envelope: (id === undefined ? { type, data: known } : { type, id, data: known }) as ClientEnvelope,
+  };
 }
+
+/** Unknown fields were not checked, so that nobody behind this may see them. `Ping` is echoed as it came. */
+function knownFieldsOf(type: ClientType, data: Record<string, unknown>): Record<string, unknown> {
+  if (type === 'Ping') return data;
+  const known: Record<string, unknown> = {};
+  for (const name of fieldNames[type]) {
+    if (Object.hasOwn(data, name)) known[name] = data[name];
+  }
+  return known;
+}
+
+const fieldNames = Object.fromEntries(
+  Object.entries(clientData).map(([type, schema]) => [type, Object.keys(schema.properties)]),
+) as Record<ClientType, string[]>;
 
 function wrongField({ path, message }: { path: string; message: string }): Refusal {
   const field = `data${fieldName(path) === '' ? '' : `.${fieldName(path)}`}`;
@@ -83,7 +111,7 @@ function notAnEnvelope(message: string, id?: string): Decoded {
 /** A usable id of something that is no envelope, so that its sender finds the reply. */
 function idOf(value: unknown): string | undefined {
   const id = typeof value === 'object' && value !== null ? (value as { id?: unknown }).id : undefined;
-  return typeof id === 'string' && id.length >= 1 && id.length <= 64 ? id : undefined;
+  return idValidator.check(id) ? id : undefined;
 }
 
 /** `/users/0` is `users.0`. */

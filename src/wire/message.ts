@@ -15,6 +15,21 @@ export interface Message {
   key?: string;
 }
 
+/** The fields of a client's command or request that a message takes; everything else that it carries is ignored. */
+export function messageOf(
+  from: UserId,
+  { payload, event, priority, ttlMs, key }: { payload: unknown } & Omit<Partial<Message>, 'payload' | 'from'>,
+): Message {
+  return {
+    from,
+    payload: Payload.ofValue(payload),
+    ...(event === undefined ? {} : { event }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
 /** What a home answers to a request. */
 export type Answer =
   | { ok: true; messageId?: MessageId; isDuplicate?: boolean }

@@ -10,8 +10,13 @@ import { WireError } from './wire-error.ts';
 /** Throws WireError unless `bytes` are exactly one acceptable value. */
 export function scanMsgpack(bytes: Uint8Array): void {
   const scanner = new Scanner(bytes);
-  scanner.value(1);
+  // The array around envelopes is not a level of theirs.
+  scanner.value(isArray(bytes[0]) ? 0 : 1);
   scanner.assertEnd();
+}
+
+function isArray(byte = 0): boolean {
+  return (byte & 0xf0) === 0x90 || byte === 0xdc || byte === 0xdd;
 }
 
 const protoKey = Buffer.from('__proto__');

@@ -1,12 +1,12 @@
 /** `Broadcast`: permission here, then the topic's home, which gives the id and fans out. */
 import { everyoneTopic, isReservedTopic, type TopicName, topicKey } from '#proto/names.ts';
-import { Payload } from '../../wire/payload.ts';
-import { acceptedReply, type Handler, refuse, settle } from '../outcome.ts';
+import { messageOf } from '../../wire/message.ts';
+import { acceptedReply, type Handler, refuse, settle, withKey } from '../outcome.ts';
 
 export const broadcast: Handler<'Broadcast'> = {
   handle({ session, phase }, envelope, ctx) {
     const { permissions, userId, tenant } = phase.identity;
-    const { payload, topic: given, key = envelope.id, ...rest } = envelope.data;
+    const { topic: given } = envelope.data;
     const topic = given as TopicName | undefined;
     if (topic === undefined) {
       if (!permissions.allows('broadcast', 'all'))
@@ -16,12 +16,7 @@ export const broadcast: Handler<'Broadcast'> = {
     } else if (!permissions.allows('publish', topic)) {
       return refuse('permission_denied', `the token lacks publish:${topic}`);
     }
-    const message = {
-      from: userId,
-      payload: Payload.ofValue(payload),
-      ...rest,
-      ...(key === undefined ? {} : { key }),
-    };
+    const message = messageOf(userId, withKey(envelope));
     const requested = ctx.topics.publish(topicKey(tenant, topic ?? everyoneTopic), message, session);
     return settle(requested, { envelope }, (answer) =>
       acceptedReply(answer, topic === undefined ? {} : { topic }),

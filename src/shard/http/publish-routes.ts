@@ -16,8 +16,7 @@ import {
 import { type Static, Type } from '#proto/schema.ts';
 import type { Identity } from '../../auth/token-claims.ts';
 import type { AnswerReceiver, Correlation, Requested } from '../../session/ports.ts';
-import type { Answer, Message } from '../../wire/message.ts';
-import { Payload } from '../../wire/payload.ts';
+import { type Answer, type Message, messageOf } from '../../wire/message.ts';
 import { callerOf } from './http-caller.ts';
 import type { HttpContext } from './http-context.ts';
 import { ErrorBody, RefusedRequest } from './http-errors.ts';
@@ -47,6 +46,7 @@ const PublishBody = Type.Object({
   ...messageFields,
 });
 const BroadcastBody = Type.Object(messageFields);
+type MessageBody = Static<typeof BroadcastBody>;
 const DirectBody = Type.Object({
   to: Type.String({ pattern: userIdPattern, description: 'The user.' }),
   ...messageFields,
@@ -80,7 +80,7 @@ export function publishRoutes(app: FastifyInstance, ctx: HttpContext): void {
       if (isReservedTopic(topic))
         throw refuse(refusal('invalid_topic', `body.topic "${topic}" belongs to the server`));
       assertAllowed(caller, 'publish', topic);
-      const message = messageOf(body, caller);
+      const message = requestedMessage(body, caller);
       return accept(reply, (receiver) =>
         ctx.topics.publish(topicKey(caller.tenant, topic), message, receiver),
       );
@@ -93,7 +93,7 @@ export function publishRoutes(app: FastifyInstance, ctx: HttpContext): void {
     async (request, reply) => {
       const caller = callerOf(request, ctx);
       assertAllowed(caller, 'broadcast', 'all');
-      const message = messageOf(request.body as Static<typeof BroadcastBody>, caller);
+      const message = requestedMessage(request.body as MessageBody, caller);
       return accept(reply, (receiver) =>
         ctx.topics.publish(topicKey(caller.tenant, everyoneTopic), message, receiver),
       );
@@ -107,7 +107,7 @@ export function publishRoutes(app: FastifyInstance, ctx: HttpContext): void {
       const caller = callerOf(request, ctx);
       const body = request.body as Static<typeof DirectBody>;
       assertAllowed(caller, 'direct', body.to);
-      const message = messageOf(body, caller);
+      const message = requestedMessage(body, caller);
       const recipient = userKey(caller.tenant, body.to as UserId);
       return accept(reply, (receiver) =>
         ctx.users.direct(recipient, message, userKey(caller.tenant, message.from), null, receiver),
@@ -116,16 +116,12 @@ export function publishRoutes(app: FastifyInstance, ctx: HttpContext): void {
   );
 }
 
-function messageOf(body: Static<typeof BroadcastBody>, caller: Identity): Message {
-  const { payload, from, ...rest } = body;
-  if (from !== undefined && from !== caller.userId && !caller.permissions.isAdmin) {
+function requestedMessage(body: MessageBody, caller: Identity): Message {
+  const from = (body.from ?? caller.userId) as UserId;
+  if (from !== caller.userId && !caller.permissions.isAdmin) {
     throw refuse(refusal('permission_denied', `the token lacks admin, which body.from "${from}" needs`));
   }
-  return {
-    ...(rest as Omit<Message, 'from' | 'payload'>),
-    from: (from ?? caller.userId) as UserId,
-    payload: Payload.ofValue(payload),
-  };
+  return messageOf(from, body as Parameters<typeof messageOf>[1]);
 }
 
 function assertAllowed(

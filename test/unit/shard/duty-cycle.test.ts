@@ -17,6 +17,7 @@ function cycle() {
     trySleep: () => true,
     onTick: () => {},
     onFlush: () => void calls.push('outboxes'),
+    onFailure: () => void calls.push('failure'),
   });
   const topic = (name: string) => ({ flush: () => void calls.push(name) });
   return { clock, calls, duty, topic };
