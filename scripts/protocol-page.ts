@@ -19,7 +19,7 @@ interface Schema {
   title?: string;
   description?: string;
   type?: string;
-  const?: unknown;
+  const?: string | number | boolean;
   pattern?: string;
   minimum?: number;
   maxLength?: number;

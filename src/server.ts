@@ -102,7 +102,7 @@ interface SupervisorParts {
   logs: LogDestination;
   secret: string | undefined;
   admission: Admission;
-  onExhausted(reason: string): void;
+  onExhausted: (reason: string) => void;
 }
 
 function createSupervisor(
