@@ -51,7 +51,7 @@ export async function startServer(
 export function missingPeers(): string | undefined {
   return existsSync(join(peersDir, 'node_modules', 'socket.io'))
     ? undefined
-    : 'the peers are not installed: npm ci --prefix bench/peers';
+    : 'the peers are not installed: npm install --no-save --prefix bench/peers';
 }
 
 function startOurs(settings: Record<string, string>): ChildProcess {

@@ -53,8 +53,10 @@ function npm(args, why) {
 }
 
 function install() {
+  // Not `npm ci`: it insists on an entry for every platform, and registries do not always have all of them. The lock
+  // file pins what is installed all the same, and --no-save leaves it as it is.
   npm(
-    ['ci', '--no-fund', '--no-audit', '--loglevel=error'],
+    ['install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'],
     'installing dependencies, this takes a minute the first time',
   );
   if (!fs.existsSync(runtime)) npm(['rebuild', 'node', '--foreground-scripts'], 'fetching the Node runtime');
