@@ -32,6 +32,8 @@ export type ToShard =
 
 export type FromShard =
   | { kind: 'ready' }
+  /** It cannot start, in a sentence. */
+  | { kind: 'failed'; reason: string }
   | { kind: 'logs'; lines: string[] }
   /** Admitted sockets that closed, by peer address; batched. */
   | { kind: 'closed'; addresses: string[] }

@@ -10,7 +10,8 @@ export function banner(
   { port, secret }: { port: number; secret: string | undefined },
 ): string {
   if (config.isProduction) return '';
-  const host = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
+  const isAnywhere = config.host === '0.0.0.0' || config.host === '::';
+  const host = isAnywhere ? 'localhost' : config.host.includes(':') ? `[${config.host}]` : config.host;
   const scheme = config.tlsCert === undefined ? '' : 's';
   const rows: [string, string][] = [['WebSocket', `ws${scheme}://${host}:${port}/ws`]];
   if (config.demoPage) rows.unshift(['Demo page', `http${scheme}://${host}:${port}/`]);

@@ -17,7 +17,7 @@ const exitUnrecoverable = 70;
 /** Ctrl-C reaches this process from the terminal and from npm: what comes so close together is one signal. Milliseconds. */
 const sameSignalMs = 500;
 
-process.exitCode = await run();
+process.exit(await run());
 
 async function run(): Promise<number> {
   let config: Config;
@@ -52,7 +52,7 @@ async function serve(config: Config): Promise<number> {
   try {
     server = await startServer(config, logs);
   } catch (error) {
-    logs.flushSync();
+    await logs.flush();
     process.stderr.write(`carillon: cannot start: ${explain(error as NodeJS.ErrnoException, config)}\n`);
     return exitFailed;
   }
@@ -60,7 +60,7 @@ async function serve(config: Config): Promise<number> {
   process.stdout.write(banner(config, server));
   const code = await Promise.race([drainOnSignal(server), server.failed.then(() => exitUnrecoverable)]);
   await server.stop();
-  logs.flushSync();
+  await logs.flush();
   return code;
 }
 

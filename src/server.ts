@@ -116,7 +116,8 @@ function createSupervisor(
   // Rows of the shards come first; the last one is the primary's.
   const metrics = new MetricsRow(shared.metrics, config.shards);
   logs.onDrop(() => metrics.add('logLinesDropped'));
-  const isSecretForDevelopment = !config.isProduction || config.demoPage;
+  // A secret that was given to us signs for others than ourselves: the demo page makes no tokens with it.
+  const isSecretForDevelopment = config.jwtSecret === undefined;
   const birth = {
     config,
     version,

@@ -41,12 +41,19 @@ export function openKeySet(settings: KeySettings, secret: string | undefined): K
   return { verifierFor: () => verify, load: async () => {} };
 }
 
-/** A PEM, or a path to one. Throws with a sentence when it is neither. */
+/** A PEM, or a path to one. Throws a sentence with the name of the setting when it is neither. */
 function readPublicKey(pemOrPath: string): string {
-  const pem = pemOrPath.includes('-----BEGIN')
-    ? pemOrPath.replaceAll('\\n', '\n')
-    : readFileSync(pemOrPath, 'utf8');
-  return createPublicKey(pem).export({ type: 'spki', format: 'pem' }) as string;
+  try {
+    const isPem = pemOrPath.includes('-----BEGIN');
+    const pem = isPem ? pemOrPath.replaceAll('\\n', '\n') : readFileSync(pemOrPath, 'utf8');
+    if (pem.includes('PRIVATE KEY')) throw new Error('it is a private key; allowed is the public one');
+    return createPublicKey(pem).export({ type: 'spki', format: 'pem' }) as string;
+  } catch (error) {
+    throw new Error(
+      `JWT_PUBLIC_KEY is no public key in PEM and no path to one: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
 }
 
 /** Accepts the algorithms of the key's own kind that the settings allow, and no others. */

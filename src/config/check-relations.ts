@@ -1,6 +1,9 @@
 /** What must hold between settings; each alone may be right and the start still wrong. */
 import type { Config } from './load-config.ts';
 
+/** A flush is delivered in pieces of up to so many bytes (topic/fanout.ts). */
+const deliveryBytesMin = 128 * 1024;
+
 /** The first complaint, as a sentence that names the settings; undefined when all is well. */
 export function checkRelations(config: Config): string | undefined {
   if (!Number.isInteger(Math.log2(config.ringBytes))) {
@@ -11,6 +14,9 @@ export function checkRelations(config: Config): string | undefined {
   }
   if (config.outboxBytesMax < 2 * config.messageBytesMax) {
     return `OUTBOX_BYTES is ${config.outboxBytesMax}; allowed is at least twice MAX_MESSAGE_BYTES (${config.messageBytesMax})`;
+  }
+  if (config.outboxBytesMax < deliveryBytesMin) {
+    return `OUTBOX_BYTES is ${config.outboxBytesMax}; allowed is at least ${deliveryBytesMin}, which one flush may bring`;
   }
   if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
     return 'TLS_CERT and TLS_KEY: one of them is missing; allowed is both or none';

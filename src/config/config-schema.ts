@@ -209,7 +209,7 @@ export const settings = {
     'DEMO_PAGE',
     flag,
     inProduction('false', 'true'),
-    'Serve the demo page and its development tokens at /.',
+    'Serve the demo page at /; it makes its own tokens only where none of the JWT keys is set.',
     'true, in production false',
   ),
   failpoints: setting(

@@ -17,10 +17,13 @@ export interface LogSettings {
 /** Bytes of lines that may wait for a slow reader of the log; beyond, lines are dropped and counted, nothing stalls. */
 const waitingBytesMax = 1024 * 1024;
 
+/** How long the end of the process waits for a reader of the log, milliseconds. */
+const lastWordsMs = 500;
+
 /** Where lines end: standard output, asynchronous and capped. */
 export interface LogDestination extends DestinationStream {
-  /** Everything written so far is handed to the operating system; for the last lines of a process. */
-  flushSync(): void;
+  /** The last lines of a process: resolves when they are written, or soon after when nobody reads them. */
+  flush(): Promise<void>;
   /** `listener` hears of each line that was dropped. */
   onDrop(listener: () => void): void;
 }
@@ -33,13 +36,18 @@ export function openLogDestination(settings: Pick<LogSettings, 'logFormat'>): Lo
   return {
     onDrop: (listener) => void stdout.on('drop', listener).on('error', listener),
     write: (line) => void stdout.write(format(line)),
-    flushSync: () => {
-      try {
-        stdout.flushSync();
-      } catch {
-        // standard output is closed: there is nobody left to tell
-      }
-    },
+    flush: () =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          // What waits is given up: at the exit, pino would write it synchronously, and wait for a reader for ever.
+          stdout.destroy();
+          resolve();
+        }, lastWordsMs);
+        stdout.flush(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
   };
 }
 

@@ -24,7 +24,13 @@ export async function runShard(start: ShardStart, port: MessagePort): Promise<vo
     batches.send();
     setTimeout(() => process.exit(1), lastWordsMs);
   });
-  shard = await openShard(start, log, (address) => batches.addClosed(address));
+  try {
+    shard = await openShard(start, log, (address) => batches.addClosed(address));
+  } catch (error) {
+    post(port, { kind: 'failed', reason: (error as Error).message });
+    batches.send();
+    process.exit(1);
+  }
   const opened = shard;
   port.on('message', (message: ToShard) => onMessage(message, opened, start, port, batches));
   post(port, { kind: 'ready' });

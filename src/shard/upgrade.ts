@@ -15,10 +15,10 @@ import type { SessionId } from '#proto/names.ts';
 import type { TokenVerdict, TokenVerifier } from '../auth/verify-token.ts';
 import type { Config } from '../config/load-config.ts';
 import type { MetricsRow } from '../observe/metrics-table.ts';
-import { KeyedBuckets } from '../protect/keyed-buckets.ts';
 import type { SessionContext } from '../session/ports.ts';
 import { Session } from '../session/session.ts';
 import { clientAddress } from './client-address.ts';
+import { ForwardedClients } from './forwarded-clients.ts';
 import { type Handshake, type HandshakeRequest, isOriginAllowed, readHandshake } from './handshake.ts';
 import type { SessionTable } from './session-table.ts';
 import { WebSocketTransport } from './websocket-transport.ts';
@@ -49,13 +49,11 @@ const refusals: Record<RefusalReason, { status: number; retryAfterSeconds?: numb
 export class Upgrade {
   readonly #ctx: UpgradeContext;
   readonly #server: WebSocketServer;
-  /** Handshakes by forwarded address; those of direct peers are limited at the accept, in the primary. */
-  readonly #forwarded: KeyedBuckets;
+  readonly #forwarded: ForwardedClients;
 
   constructor(ctx: UpgradeContext) {
     this.#ctx = ctx;
-    const { permits, intervalMs } = ctx.config.handshakeRateAddress;
-    this.#forwarded = new KeyedBuckets({ permits, intervalMs, burst: 0 });
+    this.#forwarded = new ForwardedClients(ctx.config, ctx.sessionContext.clock);
     this.#server = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -78,9 +76,11 @@ export class Upgrade {
     const handshake = readHandshake(asked, this.#ctx.config.authQueryToken);
     const reason = this.#refusalOf(asked, handshake, request, socket);
     if (reason !== undefined) return this.#refuse(socket, reason);
-    this.#server.handleUpgrade(request, socket, head, (webSocket) =>
-      this.#begin(webSocket, socket, handshake),
-    );
+    const forwarded = this.#forwardedAddress(request);
+    this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      if (forwarded !== undefined) this.#countForwarded(webSocket, forwarded);
+      this.#begin(webSocket, socket, handshake);
+    });
   }
 
   #refusalOf(
@@ -93,19 +93,18 @@ export class Upgrade {
     if (this.#ctx.isDraining()) return 'draining';
     const verdict = this.#ctx.verdictOf(socket);
     if (verdict !== 'admitted') return verdict;
-    if (this.#isForwardedTooFast(request)) return 'too_fast';
+    const forwarded = this.#forwardedAddress(request);
+    const forwardedVerdict = forwarded === undefined ? 'admitted' : this.#forwarded.judge(forwarded);
+    if (forwardedVerdict !== 'admitted') return forwardedVerdict;
     return isOriginAllowed(asked, this.#ctx.config.allowedOrigins) ? undefined : 'origin';
   }
 
-  #isForwardedTooFast(request: IncomingMessage): boolean {
+  /** The client behind a trusted proxy; undefined for direct peers, which admission has judged in the primary. */
+  #forwardedAddress(request: IncomingMessage): string | undefined {
+    const { trustProxy } = this.#ctx.config;
     const peer = normalAddress(request.socket.remoteAddress ?? '');
-    if (!this.#ctx.config.trustProxy.includes(peer)) return false;
-    const address = clientAddress(
-      peer,
-      headerText(request.headers['x-forwarded-for']),
-      this.#ctx.config.trustProxy,
-    );
-    return this.#forwarded.take(address, this.#ctx.sessionContext.clock.monotonicMs()) > 0;
+    if (!trustProxy.includes(peer)) return undefined;
+    return clientAddress(peer, headerText(request.headers['x-forwarded-for']), trustProxy);
   }
 
   #refuse(socket: Duplex, reason: RefusalReason): void {
@@ -122,6 +121,11 @@ export class Upgrade {
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
         `Content-Length: ${body.length}\r\n${retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`}\r\n${body}`,
     );
+  }
+
+  #countForwarded(webSocket: WebSocket, address: string): void {
+    this.#forwarded.onOpened(address);
+    webSocket.once('close', () => this.#forwarded.onClosed(address));
   }
 
   #begin(webSocket: WebSocket, socket: Duplex, { encoding, token }: Handshake): void {

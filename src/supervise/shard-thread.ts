@@ -40,6 +40,8 @@ export class ShardThread {
         clearTimeout(timeout);
         this.#state = 'ready';
         resolve();
+      } else if (message.kind === 'failed') {
+        this.#failure = new Error(message.reason);
       } else {
         events.onMessage(this, message);
       }

@@ -28,9 +28,8 @@ export class StallWatch {
     this.#seen.set(shard, { beats: this.#heartbeats.read(shard), changedAtMs: nowMs, isWarned: false });
   }
 
-  /** True when it was watched: it had been serving. */
-  end(shard: ShardId): boolean {
-    return this.#seen.delete(shard);
+  end(shard: ShardId): void {
+    this.#seen.delete(shard);
   }
 
   isWatched(shard: ShardId): boolean {

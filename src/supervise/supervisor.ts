@@ -44,6 +44,7 @@ export class Supervisor implements ShardThreadEvents {
   readonly #stalls: StallWatch;
   readonly #drained = new Map<ShardId, () => void>();
   #watcher: NodeJS.Timeout | undefined;
+  #isStarted = false;
   #isStopping = false;
 
   constructor(ctx: SupervisorContext) {
@@ -61,6 +62,7 @@ export class Supervisor implements ShardThreadEvents {
     await Promise.all([...this.#threads.values()].map((thread) => thread.ready));
     for (const shard of shards) this.#onReady(this.#thread(shard));
     this.#watcher = setInterval(() => this.#watch(), watchEveryMs);
+    this.#isStarted = true;
   }
 
   isUp(shard: ShardId): boolean {
@@ -116,12 +118,12 @@ export class Supervisor implements ShardThreadEvents {
   onExit(thread: ShardThread): void {
     const { shard } = thread;
     if (this.#threads.get(shard) !== thread) return;
-    const wasServing = this.#stalls.end(shard);
+    this.#stalls.end(shard);
     this.#row(shard).clearGauges();
     this.#drained.get(shard)?.();
     this.#ctx.onShardGone(shard);
     for (const other of this.#others(shard)) other.post({ kind: 'unlink', peer: shard });
-    if (!this.#isStopping) this.#restart(thread, wasServing);
+    if (this.#isStarted && !this.#isStopping) this.#restart(thread);
   }
 
   // ---- lives
@@ -141,10 +143,13 @@ export class Supervisor implements ShardThreadEvents {
     this.#row(thread.shard).set('shardUp', 1);
   }
 
-  /** A thread that died before it served anybody would die again: that is not restarted. */
-  #restart(thread: ShardThread, wasServing: boolean): void {
+  /**
+   * Within the budget, also when the successor dies before it serves: what it lacks (the identity provider's keys, say) may
+   * come back. A first start that fails is not repeated: start() has rejected.
+   */
+  #restart(thread: ShardThread): void {
     const { shard, failure } = thread;
-    const delayMs = wasServing ? this.#budget.take() : 'exhausted';
+    const delayMs = this.#budget.take();
     if (delayMs === 'exhausted') {
       this.#ctx.log.fatal({ shard, err: failure }, 'a shard died and its restart budget is spent');
       return this.#ctx.onExhausted(`shard ${shard} ${failure?.message}`);

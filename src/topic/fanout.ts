@@ -18,6 +18,9 @@ export interface Lane {
   shards: Set<ShardId>;
 }
 
+/** Bytes of one delivery, unless a single frame is larger; OUTBOX_BYTES holds at least this. */
+const deliveryBytesMax = 128 * 1024;
+
 export interface LaneBatch {
   frameCount: number;
   frames: Uint8Array;
@@ -27,14 +30,14 @@ export interface LaneBatch {
 export class FlushBatch {
   readonly #publications: readonly Publication[];
   readonly #frames: { [Key in Encoding]?: Buffer[] } = {};
-  readonly #joined: { [Key in Encoding]?: LaneBatch } = {};
+  readonly #joined: { [Key in Encoding]?: LaneBatch[] } = {};
 
   constructor(publications: readonly Publication[]) {
     this.#publications = publications;
   }
 
-  /** What this lane gets; undefined: its filter lets nothing pass. */
-  forLane(lane: Lane): LaneBatch | undefined {
+  /** What this lane gets, in order; nothing where its filter lets nothing pass. */
+  forLane(lane: Lane): LaneBatch[] {
     const encoding = lane.spec[0];
     if (lane.filter === undefined) {
       this.#joined[encoding] ??= joined(this.#framesIn(encoding));
@@ -44,7 +47,7 @@ export class FlushBatch {
     const passing = this.#framesIn(encoding).filter((_, index) =>
       filter(deliveredData(this.#publications[index]!)),
     );
-    return passing.length === 0 ? undefined : joined(passing);
+    return joined(passing);
   }
 
   #framesIn(encoding: Encoding): Buffer[] {
@@ -55,8 +58,26 @@ export class FlushBatch {
   }
 }
 
-function joined(frames: Buffer[]): LaneBatch {
-  return { frameCount: frames.length, frames: frames.length === 1 ? frames[0]! : Buffer.concat(frames) };
+/** One buffer, or several where one would be too much for an outbox. */
+function joined(frames: Buffer[]): LaneBatch[] {
+  const batches: LaneBatch[] = [];
+  let start = 0;
+  let bytes = 0;
+  for (const [index, frame] of frames.entries()) {
+    if (index > start && bytes + frame.length > deliveryBytesMax) {
+      batches.push(join(frames, start, index));
+      start = index;
+      bytes = 0;
+    }
+    bytes += frame.length;
+  }
+  if (start < frames.length) batches.push(join(frames, start, frames.length));
+  return batches;
+}
+
+function join(frames: Buffer[], start: number, end: number): LaneBatch {
+  const part = frames.slice(start, end);
+  return { frameCount: part.length, frames: part.length === 1 ? part[0]! : Buffer.concat(part) };
 }
 
 /** The `data` that a filter speaks about. */

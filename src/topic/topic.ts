@@ -112,10 +112,10 @@ export class Topic implements FlushTarget {
     if (publications.length === 0) return;
     const batch = new FlushBatch(publications);
     for (const lane of this.#lanes.values()) {
-      const laneBatch = batch.forLane(lane);
-      if (laneBatch === undefined) continue;
-      for (const shard of lane.shards) {
-        this.#ctx.subscribers.deliver(shard, this.key, lane.spec, laneBatch.frameCount, laneBatch.frames);
+      for (const { frameCount, frames } of batch.forLane(lane)) {
+        for (const shard of lane.shards) {
+          this.#ctx.subscribers.deliver(shard, this.key, lane.spec, frameCount, frames);
+        }
       }
     }
   }

@@ -1,5 +1,5 @@
 /** A real server in the test's own process, on a free port: real threads, real sockets. */
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSigner } from 'fast-jwt';
@@ -21,8 +21,7 @@ export async function startTestServer(settings: Record<string, string> = {}): Pr
     {
       PORT: '0',
       SHARDS: '2',
-      DATA_DIR: mkdtempSync(join(tmpdir(), 'carillon-test-')),
-      JWT_SECRET: testSecret,
+      DATA_DIR: dataDirWithSecret(),
       RATE_LIMIT_ENABLED: 'false',
       HANDSHAKE_RATE_IP: '100000/s',
       MAX_CONNECTIONS_PER_IP: '100000',
@@ -36,10 +35,17 @@ export async function startTestServer(settings: Record<string, string> = {}): Pr
   const destination: LogDestination = {
     write: (line) => void logs.push(JSON.parse(line) as Record<string, unknown>),
     onDrop: () => {},
-    flushSync: () => {},
+    flush: async () => {},
   };
   const server = await startServer(config, destination);
   return Object.assign(server, { url: `127.0.0.1:${server.port}`, logs });
+}
+
+/** The development secret is ours: so tests can sign tokens, and the demo page makes its own. */
+function dataDirWithSecret(): string {
+  const dataDir = mkdtempSync(join(tmpdir(), 'carillon-test-'));
+  writeFileSync(join(dataDir, 'development-secret'), testSecret);
+  return dataDir;
 }
 
 /** A token of `sub`; `claims` on top. `expiresInMs` may be negative. */

@@ -72,11 +72,23 @@ function makeServer(config: Config, listener: RequestListener): HttpServer | Htt
   };
   if (config.tlsCert === undefined || config.tlsKey === undefined) return createServer(options, listener);
   const tls = {
-    cert: readFileSync(config.tlsCert),
-    key: readFileSync(config.tlsKey),
+    cert: readSetting('TLS_CERT', config.tlsCert),
+    key: readSetting('TLS_KEY', config.tlsKey),
     handshakeTimeout: tlsHandshakeTimeoutMs,
   };
   return createTlsServer({ ...options, ...tls }, listener);
+}
+
+/** Throws a sentence with the name of the setting. */
+function readSetting(name: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new Error(
+      `${name} is ${JSON.stringify(path)}; the file cannot be read: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
 }
 
 /** Correlation: the request id, which the response carries too. */

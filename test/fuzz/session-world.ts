@@ -1,0 +1,176 @@
+/**
+ * A shard without threads and sockets: one session on real topics, users, tokens and counters, and a connection that
+ * keeps what is written to it. Time stands still until `advance`.
+ */
+import { seededRandom } from '#kit/random.ts';
+import { TimerWheel } from '#kit/timer-wheel.ts';
+import type { Encoding } from '#proto/envelope.ts';
+import type { SessionId, ShardId } from '#proto/names.ts';
+import { openKeySet } from '../../src/auth/key-set.ts';
+import { createTokenVerifier } from '../../src/auth/verify-token.ts';
+import { allocateMetrics, MetricsRow } from '../../src/observe/metrics-table.ts';
+import { RecentKeys } from '../../src/protect/recent-keys.ts';
+import type { Runnable, SessionContext, Transport, Writable } from '../../src/session/ports.ts';
+import { Session } from '../../src/session/session.ts';
+import { Homes } from '../../src/shard/homes.ts';
+import { PendingRequests } from '../../src/shard/pending-requests.ts';
+import { SessionTable } from '../../src/shard/session-table.ts';
+import { publicationCounters, sessionCounters } from '../../src/shard/shard-counters.ts';
+import { SubscriberTable } from '../../src/shard/subscriber-table.ts';
+import { ThreadLinks } from '../../src/shard/thread-links.ts';
+import { RoutedTopicPort } from '../../src/shard/topic-port.ts';
+import { TopicTable } from '../../src/shard/topic-table.ts';
+import { RoutedUserPort } from '../../src/shard/user-port.ts';
+import { UserTable } from '../../src/shard/user-table.ts';
+import type { FlushTarget } from '../../src/topic/ports.ts';
+import { testSecret } from '../kit/test-server.ts';
+
+const self = 0 as ShardId;
+const keySettings = {
+  jwtPublicKey: undefined,
+  jwtJwksUrl: undefined,
+  jwtAlgorithms: undefined,
+  jwtIssuer: undefined,
+  jwtAudience: undefined,
+};
+/** One for all worlds: it has no state but its cache. */
+const tokens = createTokenVerifier(openKeySet(keySettings, testSecret), {});
+
+export interface Closed {
+  code: number;
+  reason: string;
+}
+
+export class SessionWorld {
+  readonly session: Session;
+  readonly metrics = new MetricsRow(allocateMetrics(1), 0);
+  /** Errors that handlers threw: each one is a bug. */
+  readonly failures: unknown[] = [];
+  closed: Closed | undefined;
+  #nowMs = 1000;
+  /** Written since the last `takeWritten`: complete WebSocket frames, one or more in a piece. */
+  #written: Uint8Array[] = [];
+  readonly #runnables = new Set<Runnable>();
+  readonly #outboxes = new Set<Writable>();
+  readonly #flushes = new Set<FlushTarget>();
+  readonly #timers: TimerWheel;
+
+  /** `token`: as in the handshake; without one the session waits for `Auth`. */
+  constructor(encoding: Encoding, token: string | undefined, seed: number) {
+    this.#timers = new TimerWheel(this.#nowMs);
+    const sessions = new SessionTable();
+    this.session = new Session(
+      `s-${seed}` as SessionId,
+      encoding,
+      this.#transport(),
+      this.#context(sessions, seed),
+    );
+    sessions.add(this.session);
+    const verdict = token === undefined ? undefined : tokens.verify(token);
+    if (verdict?.ok) this.session.authenticate(verdict.identity);
+    this.turn();
+  }
+
+  /** One frame of the client, and all that follows from it. */
+  receive(frame: Uint8Array): void {
+    this.session.onFrame(frame);
+    this.turn();
+  }
+
+  advance(ms: number): void {
+    this.#nowMs += ms;
+    this.#timers.turn(this.#nowMs);
+    this.turn();
+  }
+
+  /** What the duty cycle does, until nothing is left to do. */
+  turn(): void {
+    while (this.#runnables.size + this.#outboxes.size + this.#flushes.size > 0) {
+      for (const runnable of take(this.#runnables)) if (runnable.runSlice(32)) this.#runnables.add(runnable);
+      for (const topic of take(this.#flushes)) topic.flush();
+      for (const outbox of take(this.#outboxes)) outbox.write();
+    }
+  }
+
+  takeWritten(): Buffer {
+    const written = Buffer.concat(this.#written);
+    this.#written = [];
+    return written;
+  }
+
+  #transport(): Transport {
+    return {
+      write: (frames) => void this.#written.push(...frames),
+      bufferedBytes: () => 0,
+      pauseReading: () => {},
+      resumeReading: () => {},
+      ping: () => {},
+      close: (code, reason) => {
+        this.closed = { code, reason };
+        this.session.onTransportClosed(code);
+      },
+    };
+  }
+
+  #context(sessions: SessionTable, seed: number): SessionContext {
+    const { metrics } = this;
+    const clock = { wallMs: () => 1_767_225_600_000 + this.#nowMs, monotonicMs: () => this.#nowMs };
+    const random = seededRandom(seed);
+    const messageIds = { next: () => `m-${Math.floor(random.next() * 2 ** 32)}` };
+    const recentKeys = new RecentKeys(clock);
+    const homes = new Homes(self, 1);
+    const links = new ThreadLinks({ self, clock, metrics }, () => {});
+    const subscribers = new SubscriberTable();
+    const actors = { clock, messageIds, recentKeys, counters: publicationCounters(metrics) };
+    const topics = new TopicTable({
+      ...actors,
+      flushes: { requestFlush: (topic) => void this.#flushes.add(topic) },
+      subscribers: {
+        deliver: (_to, topic, lane, count, frames) => subscribers.deliver(topic, lane, count, frames),
+      },
+    });
+    const users: UserTable = new UserTable({
+      ...actors,
+      sessionsMax: 10,
+      sessions: {
+        deliver: (_to, ids, frame) => sessions.deliver(ids, 1, frame),
+        copyToSender: (sender, copy) => users.deliverCopy(sender, copy),
+      },
+    });
+    const route = { homes, links, pending: new PendingRequests() };
+    return {
+      clock,
+      correlations: messageIds,
+      timers: this.#timers,
+      limits: {
+        messageBytesMax: 65_536,
+        subscriptionsMax: 32,
+        outboxBytesMax: 4 * 1024 * 1024,
+        heartbeatIntervalMs: 30_000,
+        clientTimeoutMs: 60_000,
+        envelopeRate: undefined,
+      },
+      node: { nodeId: 'fuzz', shard: self, version: '0.0.0' },
+      tokens,
+      topics: new RoutedTopicPort({ ...route, topics, subscribers }),
+      users: new RoutedUserPort({ ...route, users }),
+      schedule: {
+        requestSlice: (session) => void this.#runnables.add(session),
+        requestWrite: (outbox) => void this.#outboxes.add(outbox),
+      },
+      counters: sessionCounters(metrics),
+      log: {
+        failed: (_session, _correlation, error) => void this.failures.push(error),
+        opened: () => {},
+        closed: () => {},
+      },
+    };
+  }
+}
+
+/** All entries; the set is empty afterwards, so that what they ask for waits for the next round. */
+function take<Entry>(set: Set<Entry>): Entry[] {
+  const entries = [...set];
+  set.clear();
+  return entries;
+}

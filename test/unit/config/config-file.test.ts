@@ -1,0 +1,79 @@
+/** The file that CARILLON_CONFIG names: read when it is good, refused with its path when it is not. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { derivePermissions } from '../../../src/auth/permissions.ts';
+import { ConfigError, parseConfig } from '../../../src/config/load-config.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'carillon-config-'));
+after(() => rmSync(dir, { recursive: true }));
+let count = 0;
+
+function fileWith(content: string): string {
+  const path = join(dir, `config-${count++}.json`);
+  writeFileSync(path, content);
+  return path;
+}
+
+function refusalOf(path: string): string {
+  try {
+    parseConfig({ CARILLON_CONFIG: path }, false);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.message;
+  }
+  return assert.fail(`${path} was taken`);
+}
+
+test('roles of the file are roles of the configuration', () => {
+  const roles = { support: ['subscribe:*', 'publish:support:*'], none: [] };
+  const config = parseConfig({ CARILLON_CONFIG: fileWith(JSON.stringify({ roles })) }, false);
+  assert.deepEqual(config.roles, roles);
+  assert.equal(derivePermissions({ roles: ['support'] }, config.roles).allows('publish', 'support:7'), true);
+});
+
+test('an empty object is a good file', () => {
+  assert.deepEqual(parseConfig({ CARILLON_CONFIG: fileWith('{}') }, false).roles, {});
+});
+
+test('a role named like an inherited property is a role like any other', () => {
+  const path = fileWith('{"roles": {"constructor": ["publish:a"], "__proto__": ["publish:b"]}}');
+  const { roles } = parseConfig({ CARILLON_CONFIG: path }, false);
+  assert.deepEqual(Object.keys(roles).sort(), ['__proto__', 'constructor']);
+  assert.equal(derivePermissions({ roles: ['__proto__'] }, roles).allows('publish', 'b'), true);
+  assert.equal(({} as { publish?: unknown }).publish, undefined);
+});
+
+test('a file that is missing, a folder or not JSON is refused with its path and the reason', () => {
+  const missing = join(dir, 'no-such-file.json');
+  assert.match(
+    refusalOf(missing),
+    /^CARILLON_CONFIG is ".*no-such-file\.json"; it cannot be read as JSON: ENOENT/,
+  );
+  assert.match(refusalOf(dir), /EISDIR/);
+  for (const content of ['', '{', 'roles: {}', '{"roles": {},}']) {
+    assert.match(refusalOf(fileWith(content)), /^CARILLON_CONFIG is ".*"; it cannot be read as JSON: /);
+  }
+});
+
+test('a file of another shape is refused with the field and what is allowed', () => {
+  const wrong: [content: string, field: RegExp][] = [
+    ['[]', /the file/],
+    ['null', /the file/],
+    ['"roles"', /the file/],
+    ['{"roles": []}', /roles/],
+    ['{"roles": {"a": "subscribe:*"}}', /roles\/a/],
+    ['{"roles": {"a": [1]}}', /roles\/a\/0/],
+    ['{"rolls": {}}', /the file|rolls/],
+  ];
+  for (const [content, field] of wrong) {
+    const message = refusalOf(fileWith(content));
+    assert.match(
+      message,
+      /^CARILLON_CONFIG ".*": .*; allowed is \{"roles": \{"name": \["action:pattern"\]\}\}$/,
+    );
+    assert.match(message, field, content);
+  }
+});

@@ -1,0 +1,120 @@
+/** The golden messages: what is committed is what the server takes and sends, byte for byte. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { Unpackr } from 'msgpackr';
+import { clientData, type ServerType, serverData } from '#proto/data.ts';
+import { type Encoding, encodings } from '#proto/envelope.ts';
+import type { MessageId, TopicName, UserId } from '#proto/names.ts';
+import { compileValidator, type TSchema, type Validator } from '#proto/schema.ts';
+import { type Golden, goldenFiles, goldenFolder, goldens, messageIn } from '../../../scripts/golden.ts';
+import { decodeFrame } from '../../../src/wire/decode-frame.ts';
+import { encodeEnvelope, encodePublication } from '../../../src/wire/encode-frame.ts';
+import { Payload } from '../../../src/wire/payload.ts';
+
+interface ServerEnvelope {
+  type: ServerType;
+  id?: string;
+  data: Record<string, unknown>;
+  timestamp: number;
+}
+
+const unpackr = new Unpackr({ useRecords: false });
+const ofSide = (side: Golden['side']) => goldens.filter((golden) => golden.side === side);
+const validators = Object.fromEntries(
+  Object.entries(serverData).map(([type, schema]) => [type, compileValidator(schema as TSchema)]),
+) as Record<ServerType, Validator<unknown>>;
+
+/** The bytes of the message in a committed file. */
+function committed(name: string, encoding: Encoding): Buffer {
+  const file = new URL(encoding === 'json' ? `${name}.json` : `${name}.msgpack.hex`, goldenFolder);
+  const text = readFileSync(file, 'utf8');
+  assert.ok(text.endsWith('\n'), `${name} ends with a newline, which is no part of the message`);
+  return encoding === 'json' ? Buffer.from(text.slice(0, -1)) : Buffer.from(text.replaceAll('\n', ''), 'hex');
+}
+
+/** As a client would read it. */
+function read(name: string, encoding: Encoding): ServerEnvelope {
+  const message = committed(name, encoding);
+  return (encoding === 'json' ? JSON.parse(message.toString()) : unpackr.unpack(message)) as ServerEnvelope;
+}
+
+test('the committed files are those that scripts/golden.ts writes: none missing, none left over, none changed', () => {
+  const expected = goldenFiles();
+  assert.deepEqual(readdirSync(goldenFolder).sort(), [...expected.keys()].sort());
+  for (const [name, text] of expected) {
+    assert.equal(readFileSync(new URL(name, goldenFolder), 'utf8'), text, `${name}: run scripts/golden.ts`);
+  }
+});
+
+test('every type has its files, every Status one per variant', () => {
+  const names = new Set(goldens.map(({ name }) => name));
+  assert.equal(names.size, goldens.length);
+  for (const type of Object.keys(clientData)) assert.ok(names.has(`client-${type}`), type);
+  const serverNames = Object.keys(serverData).filter((type) => type !== 'Status' && type !== 'System');
+  for (const type of serverNames) assert.ok(names.has(`server-${type}`), type);
+  const statusArms = serverData.Status.anyOf as { title?: string }[];
+  const variants = statusArms.map(({ title }) => `server-${title?.replace('Status', 'Status-')}`);
+  const statuses = [...names].filter((name) => name.startsWith('server-Status-'));
+  assert.deepEqual(statuses.sort(), variants.sort());
+  assert.equal([...names].filter((name) => name.startsWith('server-System-')).length, 2);
+});
+
+for (const golden of ofSide('client')) {
+  test(`${golden.name} is taken, and is the same in both encodings`, () => {
+    const [json] = decodeFrame(committed(golden.name, 'json'), 'json');
+    const [msgpack] = decodeFrame(committed(golden.name, 'msgpack'), 'msgpack');
+    assert.ok(json?.ok, JSON.stringify(json));
+    assert.equal(json.envelope.type, golden.type);
+    assert.deepEqual(json, msgpack);
+    assert.deepEqual(json.envelope, JSON.parse(committed(golden.name, 'json').toString()));
+  });
+}
+
+test('the client goldens use every field of every schema', () => {
+  for (const [type, schema] of Object.entries(clientData)) {
+    const data = JSON.parse(committed(`client-${type}`, 'json').toString()).data as object;
+    for (const field of Object.keys(schema.properties))
+      assert.ok(Object.hasOwn(data, field), `${type}.${field}`);
+  }
+});
+
+for (const golden of ofSide('server')) {
+  test(`${golden.name} fits its schema in both encodings`, () => {
+    for (const encoding of encodings) {
+      const envelope = read(golden.name, encoding);
+      assert.equal(envelope.type, golden.type);
+      assert.equal(envelope.timestamp, 1_767_225_600_000);
+      const validator = validators[envelope.type];
+      if (!validator.check(envelope.data)) assert.fail(JSON.stringify(validator.firstError(envelope.data)));
+    }
+  });
+
+  test(`${golden.name}, read and encoded again, is byte for byte the committed message`, () => {
+    for (const encoding of encodings) {
+      const message = committed(golden.name, encoding);
+      assert.ok(encodedAgain(read(golden.name, encoding), encoding).equals(message), encoding);
+    }
+  });
+
+  test(`${golden.name} says the same in both encodings, bin being base64 in JSON`, () => {
+    const { data, ...rest } = read(golden.name, 'msgpack');
+    const inJson = JSON.parse(Payload.ofValue(data).json) as object;
+    assert.deepEqual({ ...rest, data: inJson }, read(golden.name, 'json'));
+  });
+}
+
+function encodedAgain(envelope: ServerEnvelope, encoding: Encoding): Buffer {
+  const { type, id, data, timestamp } = envelope;
+  if (type !== 'Broadcast' && type !== 'DirectMessage') return messageIn(encodeEnvelope(envelope, encoding));
+  const { payload, from, ...fields } = data as { payload: unknown; from: UserId; topic?: TopicName };
+  const publication = {
+    type,
+    id: id as MessageId,
+    from,
+    ...fields,
+    payload: Payload.ofValue(payload),
+    timestamp,
+  };
+  return messageIn(encodePublication(publication, encoding));
+}

@@ -1,0 +1,160 @@
+/**
+ * Two real threads on one ring: a writer of checked records in a worker, the reader here.
+ * The reader sleeps and is woken by doorbells only, as a shard is.
+ */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { type Random, seededRandom } from '#kit/random.ts';
+import { allocateRing, openRing } from '../../../src/ring/ring-layout.ts';
+import { RingReader } from '../../../src/ring/ring-reader.ts';
+import { sequenceOfChecked } from './checked-records.ts';
+import type { WriterOrder } from './writer-thread.ts';
+
+/** The largest that fits the smallest ring. */
+const contentBytesMax = 504;
+/** Positions wrap past 2^31 while the threads run. */
+const startPosition = 2 ** 31 - 65_536;
+/** A writer has no reason to be silent for that long: the doorbell is lost. */
+const silenceMaxMs = 20_000;
+
+class Hammer {
+  readonly #shared: SharedArrayBuffer;
+  readonly #reader: RingReader;
+  readonly #random: Random;
+  #wake: () => void = () => {};
+  /** The number that the next record must have: one less or more is a record lost or read twice. */
+  nextSequence = 0;
+  sleepCount = 0;
+
+  constructor(ringBytes: number, random: Random) {
+    this.#shared = allocateRing(ringBytes, 1, startPosition);
+    this.#reader = new RingReader(openRing(this.#shared));
+    this.#random = random;
+  }
+
+  openWriter(order: Pick<WriterOrder, 'seed' | 'count' | 'isLockstep'>): Worker {
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', () => this.#wake());
+    const ours = { shared: this.#shared, doorbell: port2, firstSequence: this.nextSequence, contentBytesMax };
+    const workerData: WriterOrder = { ...order, ...ours };
+    const worker = new Worker(new URL('./writer-thread.ts', import.meta.url), {
+      workerData,
+      transferList: [port2],
+    });
+    worker.on('error', (error) => {
+      throw error;
+    });
+    worker.on('exit', () => port1.close());
+    return worker;
+  }
+
+  get unreadBytes(): number {
+    return this.#reader.unreadBytes;
+  }
+
+  read(recordsMax: number): number {
+    return this.#reader.read((content) => {
+      assert.equal(sequenceOfChecked(content), this.nextSequence, 'records come in order, each once');
+      this.nextSequence++;
+    }, recordsMax);
+  }
+
+  /** Reads up to there, sleeping whenever the ring is empty. */
+  async readUntil(sequence: number): Promise<void> {
+    while (this.nextSequence < sequence) {
+      if (this.read(1 + Math.floor(this.#random.next() * 200)) > 0) continue;
+      const rung = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      if (!this.#reader.tryArm()) continue;
+      this.sleepCount++;
+      await this.#orLost(rung);
+    }
+  }
+
+  async #orLost(rung: Promise<void>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const lost = new Promise<never>((_, reject) => {
+      const error = new Error(
+        `asleep at record ${this.nextSequence}, ${this.unreadBytes} bytes unread: doorbell lost`,
+      );
+      timer = setTimeout(() => reject(error), silenceMaxMs);
+    });
+    await Promise.race([rung, lost]).finally(() => clearTimeout(timer));
+  }
+}
+
+/** Runs `body` with a hammer of its own; its writers never outlive it, also when it fails. */
+function hammerTest(
+  title: string,
+  seed: number,
+  ringBytes: number,
+  body: (hammer: Hammer, random: Random, t: TestContext) => Promise<void>,
+): void {
+  test(title, { timeout: 240_000 }, async (t) => {
+    t.diagnostic(`seed ${seed}`);
+    const random = seededRandom(seed);
+    const hammer = new Hammer(ringBytes, random);
+    const workers: Worker[] = [];
+    const open = hammer.openWriter.bind(hammer);
+    hammer.openWriter = (order) => {
+      const worker = open(order);
+      workers.push(worker);
+      return worker;
+    };
+    try {
+      await body(hammer, random, t);
+    } finally {
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    }
+  });
+}
+
+hammerTest('[RNG1] 300,000 records cross between two threads whole and in order', 1, 4096, async (hammer) => {
+  hammer.openWriter({ seed: 1, count: 300_000, isLockstep: false });
+  await hammer.readUntil(300_000);
+  assert.equal(hammer.read(1), 0);
+});
+
+hammerTest(
+  '[RNG2] a reader that sleeps after every record is rung for every record',
+  2,
+  4096,
+  async (hammer, _random, t) => {
+    hammer.openWriter({ seed: 2, count: 60_000, isLockstep: true });
+    await hammer.readUntil(60_000);
+    t.diagnostic(`${hammer.sleepCount} sleeps`);
+    assert.ok(hammer.sleepCount > 1000, `only ${hammer.sleepCount} sleeps: the test is void`);
+  },
+);
+
+hammerTest(
+  '[RNG1] a writer terminated at any moment leaves no torn record',
+  3,
+  65_536,
+  async (hammer, random, t) => {
+    const rounds = 100;
+    let writingKills = 0;
+    for (let round = 0; round < rounds; round++) {
+      const worker = hammer.openWriter({ seed: round, count: Number.POSITIVE_INFINITY, isLockstep: false });
+      const killAt = hammer.nextSequence + 1 + Math.floor(random.next() * 2000);
+      while (hammer.nextSequence < killAt) if (hammer.read(1000) === 0) await setImmediate();
+      const state = { isGone: false };
+      const terminated = worker.terminate().then(() => {
+        state.isGone = true;
+      });
+      while (!state.isGone) {
+        hammer.read(1000);
+        await setImmediate();
+      }
+      await terminated;
+      // With that much room left it was not waiting for room when it ended.
+      if (hammer.unreadBytes < 65_536 - 2048) writingKills++;
+      while (hammer.read(1000) > 0);
+    }
+    t.diagnostic(`${hammer.nextSequence} records, ${writingKills} of ${rounds} ended while writing`);
+    assert.ok(writingKills >= rounds * 0.8, `only ${writingKills} of ${rounds} hit a writing thread: void`);
+  },
+);

@@ -1,0 +1,104 @@
+/** A topic with everything around it in memory: what it delivers, what it asks for, what it counts. */
+import { Unpackr } from 'msgpackr';
+import type { Encoding } from '#proto/envelope.ts';
+import type { ShardId, Tenant, TopicKey, TopicName, UserId } from '#proto/names.ts';
+import { topicKey } from '#proto/names.ts';
+import type { LaneSpec } from '#proto/record.ts';
+import { RecentKeys } from '../../../src/protect/recent-keys.ts';
+import type { FlushTarget, FlushWait } from '../../../src/topic/ports.ts';
+import { Topic } from '../../../src/topic/topic.ts';
+import type { Message } from '../../../src/wire/message.ts';
+import { Payload } from '../../../src/wire/payload.ts';
+import { countingIds, ManualClock } from '../protect/manual-clock.ts';
+
+export const [shard0, shard1, shard2] = [0, 1, 2] as ShardId[] as [ShardId, ShardId, ShardId];
+export const json: LaneSpec = ['json', ''];
+export const msgpack: LaneSpec = ['msgpack', ''];
+
+/** A lane with a filter, in its canonical form. */
+export function filtered(encoding: Encoding, conditions: object): LaneSpec {
+  return [encoding, JSON.stringify(conditions)];
+}
+
+export interface Delivery {
+  shard: ShardId;
+  topic: TopicKey;
+  lane: LaneSpec;
+  frameCount: number;
+  frames: Uint8Array;
+}
+
+export class TopicWorld {
+  readonly clock = new ManualClock();
+  readonly deliveries: Delivery[] = [];
+  /** Waits that were asked for since the last look. */
+  readonly waits: FlushWait[] = [];
+  readonly counts = { accepted: 0, duplicate: 0, expired: 0, waiting: 0 };
+  readonly topic: Topic;
+
+  constructor(name = 'chat:a') {
+    this.topic = new Topic(topicKey('default' as Tenant, name as TopicName), {
+      clock: this.clock,
+      messageIds: countingIds(),
+      recentKeys: new RecentKeys(this.clock),
+      subscribers: {
+        deliver: (shard, topic, lane, frameCount, frames) =>
+          void this.deliveries.push({ shard, topic, lane, frameCount, frames }),
+      },
+      flushes: { requestFlush: (_topic: FlushTarget, wait) => void this.waits.push(wait) },
+      counters: {
+        accepted: () => void this.counts.accepted++,
+        duplicate: () => void this.counts.duplicate++,
+        expired: (count) => {
+          this.counts.expired += count;
+        },
+        waiting: (change) => {
+          this.counts.waiting += change;
+        },
+      },
+    });
+  }
+
+  publish(payload: unknown, fields: Partial<Omit<Message, 'payload'>> = {}) {
+    return this.topic.publish({ from: 'ann' as UserId, payload: Payload.ofValue(payload), ...fields });
+  }
+
+  /** Payloads that a lane of a shard got, in order, over all its deliveries. */
+  received(shard: ShardId, [encoding, filter]: LaneSpec): unknown[] {
+    return this.envelopes(shard, [encoding, filter]).map(({ data }) => data['payload']);
+  }
+
+  envelopes(shard: ShardId, [encoding, filter]: LaneSpec): ReceivedEnvelope[] {
+    const own = this.deliveries.filter(
+      ({ shard: to, lane }) => to === shard && lane[0] === encoding && lane[1] === filter,
+    );
+    return own.flatMap(({ frames }) => envelopesIn(frames));
+  }
+}
+
+export interface ReceivedEnvelope {
+  type: string;
+  id: string;
+  data: Record<string, unknown>;
+  timestamp: number;
+}
+
+const unpackr = new Unpackr({ useRecords: false });
+
+/** Envelopes of joined server frames (RFC 6455, 5.2: unmasked, text or binary). */
+export function envelopesIn(frames: Uint8Array): ReceivedEnvelope[] {
+  const bytes = Buffer.from(frames);
+  const envelopes: ReceivedEnvelope[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    const isText = bytes[at] === 0x81;
+    const short = bytes[at + 1] as number;
+    const headerBytes = short < 126 ? 2 : short === 126 ? 4 : 10;
+    const size =
+      short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : bytes.readUInt32BE(at + 6);
+    const body = bytes.subarray(at + headerBytes, at + headerBytes + size);
+    envelopes.push((isText ? JSON.parse(body.toString()) : unpackr.unpack(body)) as ReceivedEnvelope);
+    at += headerBytes + size;
+  }
+  return envelopes;
+}
