@@ -17,7 +17,7 @@ async function call(
   path: string,
   body?: unknown,
   credential: string | null = apiKey,
-// biome-ignore lint/suspicious/noExplicitAny: answers of many shapes
+  // biome-ignore lint/suspicious/noExplicitAny: answers of many shapes
 ): Promise<{ status: number; headers: Headers; json: any }> {
   const response = await fetch(`http://${server.url}${path}`, {
     ...(body === undefined
