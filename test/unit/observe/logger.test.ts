@@ -92,3 +92,26 @@ test('a reader that goes away does not end the process', async () => {
   child.send('done');
   assert.deepEqual((await once(child, 'exit'))[0], 0);
 });
+
+/** A process that has more to say than a pipe holds, and then says its last words. */
+const lastWords = `
+  import { openLogDestination } from ${JSON.stringify(new URL('../../../src/observe/logger.ts', import.meta.url).href)};
+  const lines = openLogDestination({ logFormat: 'json' });
+  for (let count = 0; count < 500; count++) lines.write('{"msg":"' + 'x'.repeat(1000) + '"}\\n');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  process.send('ending');
+  await lines.flush();
+  process.exit(0);`;
+
+const stalls = { todo: 'a libuv thread blocks in write(2) on the full pipe, and process.exit() joins it' };
+
+test('when nobody reads the log, the end of the process does not wait for it', stalls, async (t) => {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', lastWords], {
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
+  t.after(() => void child.kill('SIGKILL'));
+  child.stdout!.pause();
+  await once(child, 'message');
+  const ended = once(child, 'exit', { signal: AbortSignal.timeout(8_000) });
+  assert.deepEqual((await ended)[0], 0);
+});

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type Random, seededRandom } from '#kit/random.ts';
 import { allocateRing, openRing } from '../../../src/ring/ring-layout.ts';
 import { RingReader } from '../../../src/ring/ring-reader.ts';
@@ -23,6 +23,8 @@ class Hammer {
   readonly #shared: SharedArrayBuffer;
   readonly #reader: RingReader;
   readonly #random: Random;
+  /** Doorbells stay open until the end: the last one may still be on its way when its thread is gone. */
+  readonly #writers: { worker: Worker; doorbell: MessagePort }[] = [];
   #wake: () => void = () => {};
   /** The number that the next record must have: one less or more is a record lost or read twice. */
   nextSequence = 0;
@@ -46,7 +48,7 @@ class Hammer {
     worker.on('error', (error) => {
       throw error;
     });
-    worker.on('exit', () => port1.close());
+    this.#writers.push({ worker, doorbell: port1 });
     return worker;
   }
 
@@ -74,13 +76,17 @@ class Hammer {
     }
   }
 
+  async close(): Promise<void> {
+    for (const { doorbell } of this.#writers) doorbell.close();
+    await Promise.all(this.#writers.map(({ worker }) => worker.terminate()));
+  }
+
   async #orLost(rung: Promise<void>): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const lost = new Promise<never>((_, reject) => {
-      const error = new Error(
-        `asleep at record ${this.nextSequence}, ${this.unreadBytes} bytes unread: doorbell lost`,
-      );
-      timer = setTimeout(() => reject(error), silenceMaxMs);
+      timer = setTimeout(() => {
+        reject(new Error(`asleep at record ${this.nextSequence}, ${this.unreadBytes} bytes unread`));
+      }, silenceMaxMs);
     });
     await Promise.race([rung, lost]).finally(() => clearTimeout(timer));
   }
@@ -97,17 +103,10 @@ function hammerTest(
     t.diagnostic(`seed ${seed}`);
     const random = seededRandom(seed);
     const hammer = new Hammer(ringBytes, random);
-    const workers: Worker[] = [];
-    const open = hammer.openWriter.bind(hammer);
-    hammer.openWriter = (order) => {
-      const worker = open(order);
-      workers.push(worker);
-      return worker;
-    };
     try {
       await body(hammer, random, t);
     } finally {
-      await Promise.all(workers.map((worker) => worker.terminate()));
+      await hammer.close();
     }
   });
 }
