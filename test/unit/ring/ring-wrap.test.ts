@@ -5,7 +5,7 @@ import { seededRandom } from '#kit/random.ts';
 import { nothing, openPair, patternBytes, readCopies, wrapPositions } from './ring-pair.ts';
 
 for (const startPosition of wrapPositions) {
-  test(`records keep order and bytes when positions pass from ${startPosition}`, () => {
+  test(`[RNG3] records keep order and bytes when positions pass from ${startPosition}`, () => {
     const { writer, reader } = openPair(4096, startPosition);
     const random = seededRandom(startPosition);
     let nextRead = 0;
