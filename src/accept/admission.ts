@@ -26,6 +26,7 @@ export class Admission {
   /** Sockets by shard and peer address: a shard that dies takes its sockets along. */
   readonly #byShard = new Map<ShardId, Map<string, number>>();
   readonly #byAddress = new Map<string, number>();
+  readonly #shardTotals = new Map<ShardId, number>();
   #total = 0;
 
   constructor(limits: AdmissionLimits) {
@@ -38,9 +39,7 @@ export class Admission {
   }
 
   countOf(shard: ShardId): number {
-    let count = 0;
-    for (const sockets of this.#byShard.get(shard)?.values() ?? []) count += sockets;
-    return count;
+    return this.#shardTotals.get(shard) ?? 0;
   }
 
   /** 'destroy': not even an answer. */
@@ -58,6 +57,7 @@ export class Admission {
     this.#byShard.set(shard, sockets);
     sockets.set(address, (sockets.get(address) ?? 0) + 1);
     this.#byAddress.set(address, (this.#byAddress.get(address) ?? 0) + 1);
+    this.#shardTotals.set(shard, this.countOf(shard) + 1);
     this.#total++;
   }
 
@@ -81,6 +81,7 @@ export class Admission {
     if (sockets === undefined || gone === 0) return;
     decrease(sockets, address, gone);
     decrease(this.#byAddress, address, gone);
+    this.#shardTotals.set(shard, this.countOf(shard) - gone);
     this.#total -= gone;
   }
 }
