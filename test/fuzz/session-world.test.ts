@@ -57,9 +57,15 @@ async function rememberedAfter(end: (world: SessionWorld, index: number) => void
     assert.notEqual(world.closed, undefined);
     return new WeakRef(world);
   });
-  await setImmediate();
-  collectGarbage();
-  return worlds.filter((world) => world.deref() !== undefined).length;
+  const remembered = () => worlds.filter((world) => world.deref() !== undefined).length;
+  // What is being compiled in the background holds on to what it saw: ask again.
+  for (let round = 0; round < 50; round++) {
+    await setImmediate();
+    collectGarbage();
+    await setImmediate();
+    if (remembered() === 0) break;
+  }
+  return remembered();
 }
 
 test('a session that was closed is forgotten with its connection', async () => {
