@@ -7,7 +7,7 @@ import { systemClock } from '#kit/clock.ts';
 import { banner } from './banner.ts';
 import { helpText, printedConfig } from './config/describe-config.ts';
 import { type Config, ConfigError, loadConfig } from './config/load-config.ts';
-import { openLogDestination } from './observe/logger.ts';
+import { openLogDestination } from './observe/log-destination.ts';
 import { type RunningServer, startServer, version } from './server.ts';
 
 /** Exit codes: 1 forced or failed, 2 wrong arguments or configuration, 70 the shards could not be kept alive. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSigner } from 'fast-jwt';
 import { parseConfig } from '../../src/config/load-config.ts';
-import type { LogDestination } from '../../src/observe/logger.ts';
+import type { LogDestination } from '../../src/observe/log-destination.ts';
 import { type RunningServer, startServer } from '../../src/server.ts';
 
 export const testSecret = 'a secret of tests, at least thirty-two bytes long';
