@@ -189,9 +189,7 @@ test('bin is a payload, never a map: as data it is refused', () => {
   assert.equal(decodeFrame(pack({ type: 'Ping', data: Buffer.from([1, 2]) }), 'msgpack')[0]!.ok, false);
 });
 
-test('bin as a filter is refused where frames are decoded', {
-  todo: 'TypeBox walks it as an object of numbered fields: 65 kB take the decoder about 100 ms, before any token or rate',
-}, () => {
+test('bin as a filter is refused where frames are decoded', () => {
   const subscribe = { type: 'Subscribe', data: { topic: 'a', filter: Buffer.from([1]) } };
   assert.equal(decodeFrame(pack(subscribe), 'msgpack')[0]!.ok, false);
 });
