@@ -4,7 +4,7 @@ import type { Config } from './config/load-config.ts';
 
 const tokenLifetimeMs = 24 * 3_600_000;
 
-/** Empty in production and where logs are read by programs only. */
+/** Empty in production. */
 export function banner(
   config: Config,
   { port, secret }: { port: number; secret: string | undefined },

@@ -1,6 +1,6 @@
 /** The secret of development tokens: made once, kept in DATA_DIR, so that tokens outlive a restart. */
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Readable by the owner only. Throws when the folder cannot be written. */
@@ -19,7 +19,10 @@ function makeSecret(path: string): string {
     // A link appears whole or not at all, and fails when another server was first: then its secret counts for both.
     linkSync(draft, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    // A file system without links: whole all the same, but of two at once the second one counts.
+    if (code === 'EPERM' || code === 'ENOTSUP') renameSync(draft, path);
+    else if (code !== 'EEXIST') throw error;
   } finally {
     rmSync(draft, { force: true });
   }

@@ -15,6 +15,7 @@ import {
   type SessionId,
   type ShardId,
   type TopicKey,
+  type TopicName,
   topicKey,
   userKey,
 } from '#proto/names.ts';
@@ -159,6 +160,17 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
       this.#ctx.counters.slowConsumer();
       this.close('slow_consumer');
     }
+  }
+
+  /** The server ends a subscription, and says why. */
+  endSubscription(topic: TopicName, reason: string): void {
+    if (this.#phase.name !== 'live') return;
+    const subscription = this.#phase.subscriptions.get(topic);
+    if (subscription === undefined) return;
+    this.#phase.subscriptions.delete(topic);
+    this.#ctx.counters.subscriptions(-1);
+    this.#ctx.topics.unsubscribe(subscription.key, subscription.lane, this);
+    this.#replies.send('Status', undefined, { op: 'Subscription', topic, active: false, reason });
   }
 
   /** The server will go; the client learns when to come back. */

@@ -205,3 +205,20 @@ test('subscriptions are limited per connection, and the error names the limit', 
   assert.match(refused.data.message, /MAX_SUBSCRIPTIONS/);
   await small.stop();
 });
+
+test('a token that allows less ends what it no longer allows, and says so', async () => {
+  const client = await connect('shrinking', { permissions: ['subscribe:*'] });
+  for (const topic of ['team:a', 'team:b']) await client.request('Subscribe', { topic });
+  const token = tokenOf('shrinking', { permissions: ['subscribe:team:a'] });
+  assert.equal((await client.request('Auth', { token })).type, 'Status');
+  const ended = await client.waitFor((envelope) => envelope.data.op === 'Subscription');
+  assert.deepEqual([ended.data.topic, ended.data.active], ['team:b', false]);
+  assert.match(ended.data.reason, /subscribe:team:b/);
+  const other = await connect('other');
+  for (const topic of ['team:b', 'team:a']) await other.request('Broadcast', { topic, payload: topic });
+  await client.waitFor((envelope) => envelope.type === 'Broadcast');
+  assert.deepEqual(
+    client.ofType('Broadcast').map((envelope) => envelope.data.topic),
+    ['team:a'],
+  );
+});

@@ -3,12 +3,17 @@ import type { Handler } from '../outcome.ts';
 import { refuse } from '../outcome.ts';
 
 export const auth: Handler<'Auth'> = {
-  handle({ phase }, { data }, ctx) {
+  handle({ session, phase }, { data }, ctx) {
     const verdict = ctx.tokens.verify(data.token);
     if (!verdict.ok) return { do: 'refuse', refusal: verdict.refusal };
     const { userId, tenant } = phase.identity;
     if (verdict.identity.userId !== userId || verdict.identity.tenant !== tenant) {
       return refuse('permission_denied', 'data.token is of another user or tenant; open a connection for it');
+    }
+    const { permissions } = verdict.identity;
+    for (const topic of phase.subscriptions.keys()) {
+      const isAllowed = topic === `inbox:${userId}` || permissions.allows('subscribe', topic);
+      if (!isAllowed) session.endSubscription(topic, `the new token lacks subscribe:${topic}`);
     }
     return { do: 'authenticate', identity: verdict.identity };
   },
