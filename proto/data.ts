@@ -74,10 +74,13 @@ export const clientData = {
     topic: topic('The topic.'),
     since: Type.Optional(position),
     filter: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), {
-        maxProperties: filterConditionsMax,
-        description: 'Conditions on the delivered data, all of which must hold.',
-      }),
+      Type.Object(
+        {},
+        {
+          maxProperties: filterConditionsMax,
+          description: 'Conditions on the delivered data, all of which must hold.',
+        },
+      ),
     ),
   }),
   Unsubscribe: withFields('Unsubscribe', 'The end of a subscription.', { topic: topic('The topic.') }),

@@ -10,14 +10,15 @@ const Id = Type.String({
 });
 export const idValidator = compileValidator(Id);
 
-/** What a client may send around its data; `data` itself is checked against the schema of its type. */
+/**
+ * What a client may send around its data; `data` itself is checked against the schema of its type.
+ * An object of any fields, not a record of unknowns: a schema would walk all of those (16,000 took it 8 ms).
+ */
 export const ClientEnvelopeShape = Type.Object(
   {
     type: Type.String({ minLength: 1, maxLength: 64, description: 'Name of the command, in PascalCase.' }),
     id: Type.Optional(Id),
-    data: Type.Optional(
-      Type.Record(Type.String(), Type.Unknown(), { description: 'Fields of the command; `{}` when absent.' }),
-    ),
+    data: Type.Optional(Type.Object({}, { description: 'Fields of the command; `{}` when absent.' })),
     timestamp: Type.Optional(Type.Unknown({ description: 'Ignored: the server sets its own.' })),
   },
   { title: 'ClientEnvelope', description: 'One command of a client.' },

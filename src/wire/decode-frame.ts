@@ -66,7 +66,7 @@ function decodeEnvelope(value: unknown): Decoded {
       refusal: refusal('unknown_type', `type ${JSON.stringify(type)} is not known`),
     };
   }
-  const data = value.data ?? {};
+  const data = (value.data ?? {}) as Record<string, unknown>;
   const validator = clientDataValidators[type];
   if (!validator.check(data)) {
     return { ok: false, isEnvelope: true, ...named, refusal: wrongField(validator.firstError(data)) };

@@ -18,13 +18,14 @@ export const subscribe: Handler<'Subscribe'> = {
         `a connection has at most ${ctx.limits.subscriptionsMax} subscriptions (MAX_SUBSCRIPTIONS)`,
       );
     }
-    const filter = envelope.data.filter === undefined ? undefined : compileFilter(envelope.data.filter);
+    const conditions = envelope.data.filter as Record<string, unknown> | undefined;
+    const filter = conditions === undefined ? undefined : compileFilter(conditions);
     if (typeof filter === 'string')
       return { do: 'refuse', refusal: refusal('invalid_filter', `data.filter: ${filter}`) };
 
     const subscription: Subscription = {
       key: topicKey(phase.identity.tenant, topic),
-      lane: [session.encoding, canonicalFilter(envelope.data.filter)],
+      lane: [session.encoding, canonicalFilter(conditions)],
       isActive: false,
     };
     phase.subscriptions.set(topic, subscription);
