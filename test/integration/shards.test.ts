@@ -47,13 +47,16 @@ async function survives(how: FailpointName): Promise<void> {
     () => sender!.send({ type: 'Broadcast', data: { topic: here, payload: ++sent } }),
     2,
   );
-  await survivor!.until(() => survivor!.ofType('Broadcast').length >= 20);
-  const isBack = await breaks(how);
-  await victim!.closeCode();
-  await isBack();
-  const seen = survivor!.ofType('Broadcast').length;
-  await survivor!.until(() => survivor!.ofType('Broadcast').length >= seen + 20);
-  clearInterval(load);
+  try {
+    await survivor!.until(() => survivor!.ofType('Broadcast').length >= 20);
+    const isBack = await breaks(how);
+    await victim!.closeCode();
+    await isBack();
+    const seen = survivor!.ofType('Broadcast').length;
+    await survivor!.until(() => survivor!.ofType('Broadcast').length >= seen + 20);
+  } finally {
+    clearInterval(load);
+  }
   await survivor!.until(() => survivor!.ofType('Broadcast').length === sent);
   assert.deepEqual(
     survivor!.ofType('Broadcast').map((envelope) => envelope.data.payload),
