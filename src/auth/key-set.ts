@@ -28,7 +28,7 @@ export interface KeySet {
   load(): Promise<void>;
 }
 
-/** `secret` is the settingsured or the development one; unused when public keys are settingsured. */
+/** `secret` is the configured or the development one; unused when public keys are configured. */
 export function openKeySet(settings: KeySettings, secret: string | undefined): KeySet {
   if (settings.jwtJwksUrl !== undefined) return new RemoteKeySet(settings, settings.jwtJwksUrl);
   const isPublic = settings.jwtPublicKey !== undefined;
