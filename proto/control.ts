@@ -13,11 +13,10 @@ export type ToShard =
   | { kind: 'socket'; address: string; verdict: AdmissionVerdict; socket: unknown }
   /** The start-up self-test: echo what this socket says, then end it. */
   | { kind: 'probe'; socket: unknown }
-  /** Rings to and from another shard, in a new generation: replaces the link to that peer. */
+  /** New rings to and from another shard: replaces the link to that peer. */
   | {
       kind: 'link';
       peer: ShardId;
-      generation: number;
       inbound: SharedArrayBuffer;
       outbound: SharedArrayBuffer;
       doorbell: MessagePort;
@@ -35,7 +34,9 @@ export type FromShard =
   /** It cannot start, in a sentence. */
   | { kind: 'failed'; reason: string }
   | { kind: 'logs'; lines: string[] }
-  /** Admitted sockets that closed, by peer address; batched. */
+  /** The JSON Web Key Set that it has loaded: its successor can start with it when the provider is away. */
+  | { kind: 'keys'; jwks: string }
+  /** Sockets that were handed over and closed, by peer address; batched. */
   | { kind: 'closed'; addresses: string[] }
   | { kind: 'drained'; sessionCount: number };
 

@@ -47,7 +47,11 @@ export const errorCodes = {
     when: 'a limit that does not pass with time; the message names it',
   },
   rate_limited: { retryable: true, status: 429, when: 'too fast; `retryAfterMs` says when to go on' },
-  busy: { retryable: true, status: 503, when: 'a bounded queue of the server is full; nothing was accepted' },
+  busy: {
+    retryable: true,
+    status: 503,
+    when: 'a bounded queue of the server is full and nothing was accepted; or the shard that should have answered died, which the message says: what became of the command is not known then',
+  },
   store_unavailable: {
     retryable: true,
     status: 503,

@@ -18,6 +18,8 @@ export const depthMax = 16;
 export const tokenBytesMax = 4096;
 /** Conditions in one filter. */
 export const filterConditionsMax = 16;
+/** Characters of a whole filter as JSON: it names the lane, and travels with every delivery between threads. */
+export const filterCharsMax = 2048;
 /** Values in one `in` or `nin` list of a filter. */
 export const filterValuesMax = 64;
 /** Undecodable frames in a row before the connection closes with 4502. */

@@ -37,6 +37,8 @@ export const recordKinds = {
   userDetach: 7,
   userDirect: 8,
   sessionDeliver: 9,
+  topicResubscribe: 10,
+  userCopy: 11,
 } as const;
 
 export type RecordKind = keyof typeof recordKinds;
@@ -62,24 +64,18 @@ export type RefusedBody = [ok: false, code: ErrorCode, message: string, retryAft
 export interface RecordBodies {
   answer: AcceptedBody | DoneBody | RefusedBody;
   topicSubscribe: [topic: TopicKey, ...LaneSpec];
+  /** A lane that the home forgot when its thread was restarted; nobody waits for an answer. */
+  topicResubscribe: [topic: TopicKey, ...LaneSpec];
   topicUnsubscribe: [topic: TopicKey, ...LaneSpec];
   topicPublish: [topic: TopicKey, ...PublicationBody];
   /** `frames` are complete WebSocket frames of one lane and flush, joined. */
   topicDeliver: [topic: TopicKey, encoding: Encoding, filter: string, frameCount: number, frames: Uint8Array];
   userAttach: [user: UserKey, session: SessionId, encoding: Encoding];
   userDetach: [user: UserKey, session: SessionId];
-  /**
-   * To `user`'s home: a message to `to`, from `sender`. Without `messageId` it asks to be accepted; with one it is the
-   * sender's own copy. `except` is the sending session, which gets a reply instead.
-   */
-  userDirect: [
-    user: UserKey,
-    to: UserId,
-    sender: UserKey,
-    except: SessionId | null,
-    messageId: MessageId | null,
-    ...PublicationBody,
-  ];
+  /** To the recipient's home: asks to accept a message. `except` is the sending session, which gets a reply instead. */
+  userDirect: [to: UserKey, sender: UserKey, except: SessionId | null, ...PublicationBody];
+  /** To the sender's home: a message that was accepted, for the sender's other devices. */
+  userCopy: [sender: UserKey, to: UserId, except: SessionId | null, messageId: MessageId, ...PublicationBody];
   sessionDeliver: [sessions: SessionId[], frameCount: number, frames: Uint8Array];
 }
 

@@ -3,6 +3,7 @@
  * Thread: primary. Called by main.ts, and by tests that want a real server in their process.
  */
 import { readFileSync } from 'node:fs';
+import { Networks } from '#kit/address.ts';
 import { systemClock } from '#kit/clock.ts';
 import type { FailpointName } from '#proto/control.ts';
 import type { ShardId } from '#proto/names.ts';
@@ -29,7 +30,7 @@ export async function startServer(config: Config, logs: LogDestination): Promise
     connectionsMax: config.connectionsMax,
     connectionsPerAddressMax: config.connectionsPerAddressMax,
     handshakeRate: { ...config.handshakeRateAddress, burst: 0 },
-    trustedProxies: config.trustProxy,
+    trustedProxies: new Networks(config.trustProxy),
   });
   const failure = Promise.withResolvers<string>();
   const supervisor = createSupervisor(config, { log, logs, secret, admission, onExhausted: failure.resolve });
@@ -79,10 +80,12 @@ export class RunningServer {
     this.#supervisor = supervisor;
   }
 
-  /** Refuses what is new, says goodbye to what is there, ends the threads. Idempotent. */
+  /**
+   * Refuses what is new, says goodbye to what is there, ends the threads. Idempotent. The port stays open until then: a
+   * balancer must be able to ask whether this server is ready, and clients to be told 503.
+   */
   drain(): Promise<void> {
-    void this.#listener.stop();
-    this.#drained ??= this.#supervisor.drain(this.#drainTimeoutMs);
+    this.#drained ??= this.#supervisor.drain(this.#drainTimeoutMs).finally(() => this.#listener.stop());
     return this.#drained;
   }
 
@@ -119,6 +122,7 @@ function createSupervisor(
   logs.onDrop(() => metrics.add('logLinesDropped'));
   // A secret that was given to us signs for others than ourselves: the demo page makes no tokens with it.
   const isSecretForDevelopment = config.jwtSecret === undefined;
+  let knownKeys: string | undefined;
   const birth = {
     config,
     version,
@@ -134,7 +138,10 @@ function createSupervisor(
     clock: systemClock,
     log,
     ...shared,
-    startOf: (shard) => ({ ...birth, shard }),
+    startOf: (shard) => ({ ...birth, shard, knownKeys }),
+    onKeys: (jwks) => {
+      knownKeys = jwks;
+    },
     onLogLines(lines) {
       for (const line of lines) logs.write(line);
     },

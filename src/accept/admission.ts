@@ -4,6 +4,7 @@
  * Only the TCP peer is known here. What it decides is answered by the shard, as HTTP 429 or 503: a byte written here
  * would be wrong under TLS. Beyond the hard cap even that is too much, and the socket is destroyed.
  */
+import type { Networks } from '#kit/address.ts';
 import type { AdmissionVerdict } from '#proto/control.ts';
 import type { ShardId } from '#proto/names.ts';
 import { KeyedBuckets } from '../protect/keyed-buckets.ts';
@@ -14,7 +15,7 @@ export interface AdmissionLimits {
   connectionsPerAddressMax: number;
   handshakeRate: BucketRate;
   /** Their clients are counted by the shards, which can read X-Forwarded-For. */
-  trustedProxies: readonly string[];
+  trustedProxies: Networks;
 }
 
 /** Sockets above `connectionsMax` that still get an answer: refusals, health checks, metrics. */
@@ -47,7 +48,7 @@ export class Admission {
     const { connectionsMax, connectionsPerAddressMax, trustedProxies } = this.#limits;
     if (this.#total >= connectionsMax + spareConnections) return 'destroy';
     if (this.#total >= connectionsMax) return 'full';
-    if (trustedProxies.includes(address)) return 'admitted';
+    if (trustedProxies.has(address)) return 'admitted';
     if ((this.#byAddress.get(address) ?? 0) >= connectionsPerAddressMax) return 'too_many_from_address';
     return this.#buckets.take(address, nowMs) > 0 ? 'too_fast' : 'admitted';
   }
@@ -68,10 +69,6 @@ export class Admission {
   /** The shard's thread died. */
   onShardGone(shard: ShardId): void {
     for (const [address, count] of [...(this.#byShard.get(shard) ?? [])]) this.#forget(shard, address, count);
-  }
-
-  sweep(nowMs: number): void {
-    this.#buckets.sweep(nowMs);
   }
 
   #forget(shard: ShardId, address: string, count: number): void {

@@ -12,7 +12,6 @@ import type { ShardDirectory } from './ports.ts';
 
 /** Connections that the kernel may hold for us while a burst is accepted. */
 const backlog = 4096;
-const sweepMs = 1_000;
 
 export interface ListenerContext {
   shards: ShardDirectory;
@@ -35,12 +34,10 @@ export async function openListener(host: string, port: number, ctx: ListenerCont
   const server = createServer({ pauseOnConnect: true }, (socket) => onSocket(socket, placement, ctx));
   await listen(server, host, port);
   server.on('error', ctx.onError);
-  const sweeper = setInterval(() => ctx.admission.sweep(ctx.clock.monotonicMs()), sweepMs);
   let stopped: Promise<void> | undefined;
   return {
     port: (server.address() as { port: number }).port,
     stop() {
-      clearInterval(sweeper);
       stopped ??= new Promise((resolve) => server.close(() => resolve()));
       return stopped;
     },

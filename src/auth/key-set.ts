@@ -24,13 +24,23 @@ export interface KeySettings {
 export interface KeySet {
   /** The verifier for a token whose header says `kid`; undefined: no such key. */
   verifierFor(kid: string | undefined): Verify | undefined;
-  /** Loads what must be loaded before the first token. Throws when there are no keys. */
-  load(): Promise<void>;
+  /** Makes sure that there are keys before the first token. Throws when there are none. */
+  open(): Promise<void>;
+}
+
+/** The text of a JSON Web Key Set outlives the thread that loaded it: a restart must not depend on the provider. */
+export interface KeyMemory {
+  known: string | undefined;
+  onLoaded(jwks: string): void;
 }
 
 /** `secret` is the configured or the development one; unused when public keys are configured. */
-export function openKeySet(settings: KeySettings, secret: string | undefined): KeySet {
-  if (settings.jwtJwksUrl !== undefined) return new RemoteKeySet(settings, settings.jwtJwksUrl);
+export function openKeySet(
+  settings: KeySettings,
+  secret: string | undefined,
+  memory: KeyMemory = { known: undefined, onLoaded: () => {} },
+): KeySet {
+  if (settings.jwtJwksUrl !== undefined) return new RemoteKeySet(settings, settings.jwtJwksUrl, memory);
   const isPublic = settings.jwtPublicKey !== undefined;
   const key = isPublic ? readPublicKey(settings.jwtPublicKey as string) : (secret as string);
   const verify = makeVerifier(
@@ -38,7 +48,7 @@ export function openKeySet(settings: KeySettings, secret: string | undefined): K
     isPublic ? algorithmsOf(createPublicKey(key)) : (settings.jwtAlgorithms ?? ['HS256']),
     settings,
   );
-  return { verifierFor: () => verify, load: async () => {} };
+  return { verifierFor: () => verify, open: async () => {} };
 }
 
 /** A PEM, or a path to one. Throws a sentence with the name of the setting when it is neither. */
@@ -108,11 +118,13 @@ function algorithmsOf(key: ReturnType<typeof createPublicKey>): JwtAlgorithm[] {
 class RemoteKeySet implements KeySet {
   readonly #settings: KeySettings;
   readonly #url: string;
+  readonly #memory: KeyMemory;
   #verifiers = new Map<string, Verify>();
   #loadedAtMs = 0;
 
-  constructor(settings: KeySettings, url: string) {
+  constructor(settings: KeySettings, url: string, memory: KeyMemory) {
     this.#settings = settings;
+    this.#memory = memory;
     this.#url = url;
     setInterval(() => this.#reload(), refreshIntervalMs).unref();
   }
@@ -125,14 +137,27 @@ class RemoteKeySet implements KeySet {
     return verify;
   }
 
-  async load(): Promise<void> {
+  /** What a thread before this one had loaded will do; the provider is asked in the background then. */
+  async open(): Promise<void> {
+    if (this.#memory.known === undefined) return this.#load();
+    this.#use(this.#memory.known);
+    this.#reload();
+  }
+
+  async #load(): Promise<void> {
     this.#loadedAtMs = systemClock.monotonicMs();
     const response = await fetch(this.#url, {
       signal: AbortSignal.timeout(fetchTimeoutMs),
       redirect: 'error',
     });
     if (!response.ok) throw new Error(`JWT_JWKS_URL answered ${response.status}`);
-    const { keys } = (await response.json()) as { keys?: (JsonWebKey & { kid?: string })[] };
+    const jwks = await response.text();
+    this.#use(jwks);
+    this.#memory.onLoaded(jwks);
+  }
+
+  #use(jwks: string): void {
+    const { keys } = JSON.parse(jwks) as { keys?: (JsonWebKey & { kid?: string })[] };
     const verifiers = (keys ?? []).flatMap((jwk) => this.#verifierOf(jwk));
     if (verifiers.length === 0) throw new Error('JWT_JWKS_URL has no usable key with a kid');
     this.#verifiers = new Map(verifiers);
@@ -152,7 +177,7 @@ class RemoteKeySet implements KeySet {
 
   /** In the background; on failure the keys that are there stay in use. */
   #reload(): void {
-    this.load().catch(() => {});
+    this.#load().catch(() => {});
   }
 }
 

@@ -25,7 +25,7 @@ const builtInRoles: Record<string, readonly string[]> = {
   ],
 };
 
-/** Topics of which the pattern `*` of a token without `admin` says nothing. */
+/** Topics that a token without `admin:*` reaches only by patterns that begin with the same word. */
 const adminTopics = ['admin:', 'sys:'];
 
 export class Permissions {
@@ -46,12 +46,13 @@ export class Permissions {
   allows(action: Action, name: string): boolean {
     const patterns = this.#patterns.get(action);
     if (patterns === undefined) return false;
-    const isGuarded = adminTopics.some((prefix) => name.startsWith(prefix)) && !this.isAdmin;
-    return patterns.some((pattern) => !(isGuarded && pattern === '*') && matches(pattern, name));
+    const guard = this.isAdmin ? '' : (adminTopics.find((prefix) => name.startsWith(prefix)) ?? '');
+    return patterns.some((pattern) => pattern.startsWith(guard) && matches(pattern, name));
   }
 
+  /** `admin:*`, and nothing narrower: `admin:chat:*` is about `chat:*` only. */
   get isAdmin(): boolean {
-    return this.#patterns.has('admin');
+    return this.#patterns.get('admin')?.includes('*') === true;
   }
 }
 

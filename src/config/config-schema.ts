@@ -12,6 +12,7 @@ import {
   integer,
   list,
   listOf,
+  networks,
   oneOf,
   rate,
   type SettingKind,
@@ -99,7 +100,11 @@ export const settings = {
     text,
     'PEM public key of RS, ES or EdDSA tokens, or a path to it.',
   ),
-  jwtJwksUrl: optional('JWT_JWKS_URL', text, 'URL of a JSON Web Key Set; keys are chosen by `kid`.'),
+  jwtJwksUrl: optional(
+    'JWT_JWKS_URL',
+    text,
+    "URL of a JSON Web Key Set; the key is chosen by the token's `kid`, and a token without one is refused.",
+  ),
   jwtAlgorithms: optional(
     'JWT_ALGORITHMS',
     listOf(...jwtAlgorithms),
@@ -118,7 +123,13 @@ export const settings = {
   ),
   tlsCert: optional('TLS_CERT', text, 'PEM certificate file; with TLS_KEY the port speaks TLS.'),
   tlsKey: optional('TLS_KEY', text, 'PEM key file.'),
-  trustProxy: setting('TRUST_PROXY', list, '', 'Peer addresses whose X-Forwarded-For is believed.', 'none'),
+  trustProxy: setting(
+    'TRUST_PROXY',
+    networks,
+    '',
+    'Addresses and networks (10.0.0.0/8) of proxies whose X-Forwarded-For is believed.',
+    'none',
+  ),
   connectionsMax: setting(
     'MAX_CONNECTIONS',
     integer(1, 10_000_000),
@@ -162,7 +173,12 @@ export const settings = {
     'A connection silent for so long closes with 4003; more than HEARTBEAT_INTERVAL.',
   ),
   rateLimitEnabled: setting('RATE_LIMIT_ENABLED', flag, 'true', 'Limit what clients send.'),
-  rateLimitConnection: setting('RATE_LIMIT_CONNECTION', rate, '100/10s', 'Envelopes from one connection.'),
+  rateLimitConnection: setting(
+    'RATE_LIMIT_CONNECTION',
+    rate,
+    '100/10s',
+    "Envelopes from one connection; also calls of the HTTP API with one user's token, on each shard.",
+  ),
   rateLimitBurst: setting(
     'RATE_LIMIT_BURST',
     integer(0, 1_000_000),

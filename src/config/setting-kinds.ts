@@ -1,4 +1,5 @@
 /** How the text of a setting becomes a value, and what to say when it does not. Pure. */
+import { isNetwork } from '#kit/address.ts';
 import { formatByteSize, parseByteSize } from '#kit/byte-size.ts';
 import { formatDuration, parseDuration } from '#kit/duration.ts';
 
@@ -28,6 +29,15 @@ export const list: SettingKind<string[]> = {
       .split(',')
       .map((entry) => entry.trim())
       .filter((entry) => entry !== ''),
+  format: (value) => value.join(','),
+};
+
+export const networks: SettingKind<string[]> = {
+  allowed: 'a comma-separated list of addresses and networks like 127.0.0.1,10.0.0.0/8',
+  parse(value) {
+    const entries = list.parse(value) ?? [];
+    return entries.every(isNetwork) ? entries : undefined;
+  },
   format: (value) => value.join(','),
 };
 

@@ -1,9 +1,10 @@
 /**
- * Idempotency keys that a shard remembers: the same key answers with the first result, another body is a conflict.
- * Bounded by age and by count; past the count the oldest is forgotten early. [PUB3]
+ * Gives accepted messages their ids. A message with an idempotency key gets one once: the same key answers with the first
+ * result, another body under it is a conflict. Called by the topic and user actors of a shard.
+ * Bounded by age and by count; past the count the oldest is forgotten early. What a shard remembers ends with it. [PUB3]
  */
 import type { Clock } from '#kit/clock.ts';
-import { digestBytes } from '#kit/hash.ts';
+import { digestBytes, hashString } from '#kit/hash.ts';
 import type { MessageIds } from '#kit/message-id.ts';
 import { type Refusal, refusal } from '#proto/error-codes.ts';
 import type { MessageId } from '#proto/names.ts';
@@ -19,44 +20,70 @@ interface Remembered {
   untilMs: number;
 }
 
-/** `new`: deliver it under this id. `duplicate`: it was, under this id. `conflict`: same key, other body. */
-export type KeyVerdict =
-  | { state: 'new' | 'duplicate'; messageId: MessageId }
-  | { state: 'conflict'; refusal: Refusal };
+/** What of a message is compared when its key comes again. */
+export interface KeyedMessage {
+  key?: string;
+  event?: string;
+  payload: { msgpack: Uint8Array };
+}
+
+/** `isNew`: deliver it under this id. Otherwise the answer says what it was. */
+export type Acceptance =
+  | { isNew: true; answer: { ok: true; messageId: MessageId; isDuplicate: false } }
+  | {
+      isNew: false;
+      answer: { ok: true; messageId: MessageId; isDuplicate: true } | { ok: false; refusal: Refusal };
+    };
+
+export interface AcceptanceCounters {
+  accepted(): void;
+  duplicate(): void;
+}
 
 export class RecentKeys {
   readonly #clock: Clock;
+  readonly #messageIds: MessageIds;
+  readonly #counters: AcceptanceCounters;
   /** In the order of insertion, which is the order of expiry. */
   readonly #keys = new Map<string, Remembered>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, messageIds: MessageIds, counters: AcceptanceCounters) {
     this.#clock = clock;
+    this.#messageIds = messageIds;
+    this.#counters = counters;
   }
 
   get size(): number {
     return this.#keys.size;
   }
 
-  /**
-   * What to do with a message. `scope` is where its key counts: a topic or user, and the sender. Without a key it is
-   * always new. `messageIds` gives a new one its id.
-   */
-  accept(scope: string, key: string | undefined, body: Uint8Array, messageIds: MessageIds): KeyVerdict {
-    if (key === undefined) return { state: 'new', messageId: messageIds.next() as MessageId };
+  /** `scope` is where a key counts: a topic or user, and the sender. Without a key a message is always new. */
+  accept(scope: string, message: KeyedMessage): Acceptance {
+    if (message.key === undefined) return this.#accepted(this.#messageIds.next() as MessageId);
     const nowMs = this.#clock.monotonicMs();
-    const name = `${scope}\n${key}`; // no scope has a line break, so that no key can spell another's scope
-    const digest = digestBytes(body);
+    const name = `${scope}\n${message.key}`; // no scope has a line break, so that no key can spell another's scope
+    const digest = digestOf(message);
     const remembered = this.#keys.get(name);
     if (remembered !== undefined && remembered.untilMs > nowMs) {
-      if (remembered.digest === digest) return { state: 'duplicate', messageId: remembered.messageId };
-      return {
-        state: 'conflict',
-        refusal: refusal('key_conflict', `the key "${key}" was used before with another body`),
-      };
+      return this.#repeated(remembered, digest, message.key);
     }
-    const messageId = messageIds.next() as MessageId;
+    const messageId = this.#messageIds.next() as MessageId;
     this.#remember(name, { digest, messageId, untilMs: nowMs + rememberMs }, nowMs);
-    return { state: 'new', messageId };
+    return this.#accepted(messageId);
+  }
+
+  #accepted(messageId: MessageId): Acceptance {
+    this.#counters.accepted();
+    return { isNew: true, answer: { ok: true, messageId, isDuplicate: false } };
+  }
+
+  #repeated({ digest, messageId }: Remembered, digestNow: number, key: string): Acceptance {
+    if (digest !== digestNow) {
+      const reason = refusal('key_conflict', `the key "${key}" was used before with another body`);
+      return { isNew: false, answer: { ok: false, refusal: reason } };
+    }
+    this.#counters.duplicate();
+    return { isNew: false, answer: { ok: true, messageId, isDuplicate: true } };
   }
 
   #remember(name: string, entry: Remembered, nowMs: number): void {
@@ -67,4 +94,10 @@ export class RecentKeys {
       this.#keys.delete(oldest);
     }
   }
+}
+
+/** Of the body: payload and event. How urgent it is, and for how long, may differ from one try to the next. */
+function digestOf({ payload, event }: KeyedMessage): number {
+  const digest = digestBytes(payload.msgpack);
+  return event === undefined ? digest : digest + hashString(event);
 }

@@ -22,7 +22,7 @@ export function compileFilter(conditions: Record<string, unknown>): Filter | str
   return (data) => tests.every(([path, test]) => test(valueAt(data, path)));
 }
 
-/** The same text for the same conditions in any order: the name of the lane. '' for no condition. */
+/** The same text for the same conditions in any order: the name of the lane, which travels with each delivery. '' for none. */
 export function canonicalFilter(conditions: Record<string, unknown> | undefined): string {
   if (conditions === undefined || Object.keys(conditions).length === 0) return '';
   return JSON.stringify(sortKeys(conditions));
@@ -81,7 +81,7 @@ function compares(
   value: unknown,
   operand: string | number,
 ): boolean {
-  const left = field === 'priority' ? rankOf(value ?? 'normal') : value;
+  const left = field === 'priority' ? rankOf(value) : value;
   const right = field === 'priority' ? rankOf(operand) : operand;
   if (typeof left !== typeof right || (typeof left !== 'string' && typeof left !== 'number')) return false;
   const order = left < (right as typeof left) ? -1 : left === right ? 0 : 1;

@@ -34,9 +34,16 @@ export class EnvelopeGate {
   judge(entry: Decoded): GateVerdict {
     const waitMs = this.#rateWaitMs();
     if (waitMs > 0) return this.#tooFast(entry, waitMs);
-    if (!entry.ok) return this.#undecodable(entry);
-    this.#undecodableCount = 0;
-    return { do: 'handle', envelope: entry.envelope };
+    return entry.ok
+      ? { do: 'handle', envelope: entry.envelope }
+      : { do: 'refuse', subject: entry, refusal: entry.refusal };
+  }
+
+  /** Once per frame, with what was in it: whether that was the last one in a row without an envelope. */
+  isPatienceOver(decoded: Decoded[]): boolean {
+    const hasEnvelope = decoded.some((entry) => entry.ok || entry.isEnvelope);
+    this.#undecodableCount = hasEnvelope ? 0 : this.#undecodableCount + 1;
+    return this.#undecodableCount >= undecodableFramesMax;
   }
 
   #rateWaitMs(): number {
@@ -54,11 +61,5 @@ export class EnvelopeGate {
     if (this.#rateStrikes > rateStrikesMax) return { do: 'close', close: 'rate_limited' };
     const reason = refusal('rate_limited', 'too many envelopes from this connection', waitMs);
     return { do: 'refuse', subject: entry.ok ? entry.envelope : entry, refusal: reason };
-  }
-
-  #undecodable(entry: Decoded & { ok: false }): GateVerdict {
-    this.#undecodableCount = entry.isEnvelope ? 0 : this.#undecodableCount + 1;
-    if (this.#undecodableCount >= undecodableFramesMax) return { do: 'close', close: 'protocol_error' };
-    return { do: 'refuse', subject: entry, refusal: entry.refusal };
   }
 }

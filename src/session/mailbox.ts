@@ -1,8 +1,9 @@
 /**
  * Bounded queue of decoded envelopes in front of one session.
  * Thread: shard. Filled by session.ts when bytes arrive, emptied by it in slices.
- * Past `pauseAt` the connection is not read any further (backpressure to the client). One read of 64 KiB may still
- * hold some five thousand of the smallest envelopes, which fit below `envelopesMax`; what does not is refused as `busy`.
+ * Past `pauseAt` the connection is not read any further (backpressure to the client). The read that it came with, of up to
+ * 64 KiB, may hold eight thousand more of the smallest envelopes: those fit below `envelopesMax`, what does not is refused
+ * as `busy`. Things that are no envelopes never come here (session.ts answers them at once).
  */
 import type { Decoded } from '../wire/decode-frame.ts';
 

@@ -25,6 +25,8 @@ export class Outbox implements Writable {
   #frames: Uint8Array[] = [];
   #queuedBytes = 0;
   #frameCount = 0;
+  /** The duty cycle has it on its list of this turn. */
+  #isWriteRequested = false;
 
   constructor(transport: Transport, bytesMax: number, ctx: OutboxContext) {
     this.#transport = transport;
@@ -39,17 +41,32 @@ export class Outbox implements Writable {
 
   push(frames: Uint8Array, frameCount: number): 'queued' | 'slow' {
     if (this.pendingBytes + frames.length > this.#bytesMax) return 'slow';
-    if (this.#frames.length === 0) this.#ctx.schedule.requestWrite(this);
     this.#frames.push(frames);
     this.#queuedBytes += frames.length;
     this.#frameCount += frameCount;
-    this.#ctx.counters.outbox(frames.length);
-    if (this.#queuedBytes >= earlyWriteBytes) this.write();
+    if (this.#queuedBytes >= earlyWriteBytes) this.#writeAll();
+    else this.#requestWrite();
     return 'queued';
   }
 
-  /** Everything that waits, in one write. */
+  /** Everything that waits, in one write. Called by the duty cycle, and before a close frame. */
   write(): void {
+    this.#isWriteRequested = false;
+    this.#writeAll();
+  }
+
+  /** The connection is over, or too slow: what waits is given up. */
+  discard(): void {
+    this.#forget();
+  }
+
+  #requestWrite(): void {
+    if (this.#isWriteRequested) return;
+    this.#isWriteRequested = true;
+    this.#ctx.schedule.requestWrite(this);
+  }
+
+  #writeAll(): void {
     if (this.#frames.length === 0) return;
     const frames = this.#frames;
     this.#ctx.counters.sent(this.#frameCount, this.#queuedBytes);
@@ -58,13 +75,7 @@ export class Outbox implements Writable {
     this.#transport.write(frames);
   }
 
-  /** The connection is over, or too slow: what waits is given up. */
-  discard(): void {
-    this.#forget();
-  }
-
   #forget(): void {
-    this.#ctx.counters.outbox(-this.#queuedBytes);
     this.#frames = [];
     this.#queuedBytes = 0;
     this.#frameCount = 0;

@@ -1,5 +1,4 @@
 /** What a handler may answer: a closed set, so that session.ts can act on each of them in one place. */
-import type { CloseName } from '#proto/close-codes.ts';
 import type { ClientType, EnvelopeOf } from '#proto/data.ts';
 import { type Refusal, refusal } from '#proto/error-codes.ts';
 import type { Identity } from '../auth/token-claims.ts';
@@ -18,8 +17,7 @@ export type Outcome =
   /** The answer of this correlation finishes the command. */
   | { do: 'wait'; correlation: Correlation; command: WaitingCommand }
   /** The token is good: begin, or go on with it. */
-  | { do: 'authenticate'; identity: Identity }
-  | { do: 'close'; close: CloseName };
+  | { do: 'authenticate'; identity: Identity };
 
 export function refuse(code: Refusal['code'], message: string): Outcome {
   return { do: 'refuse', refusal: refusal(code, message) };

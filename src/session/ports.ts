@@ -126,7 +126,6 @@ export interface SessionCounters {
   subscriptions(change: number): void;
   mailbox(change: number): void;
   mailboxFull(outcome: 'paused' | 'refused'): void;
-  outbox(changeBytes: number): void;
   wrote(): void;
   slowConsumer(): void;
   failed(): void;

@@ -9,14 +9,16 @@ export type SessionPhase =
   /** Connected, without a token yet. Only `Auth` and `Ping` are handled. */
   | { name: 'connecting'; deadlineMs: number }
   /** The token is good; the user's home and the topic of everyone do not know of the session yet. Envelopes wait. */
-  | { name: 'attaching'; identity: Identity; awaited: Set<AttachStep> }
+  | {
+      name: 'attaching';
+      identity: Identity;
+      /** The `Auth` that brought the token: answered after `Status Connect`, which is the first frame. */
+      command: ClientEnvelope | undefined;
+    }
   | LivePhase
   /** A close frame was sent; nothing is handled or delivered any more. */
-  | { name: 'closing' }
+  | { name: 'closing'; code: number }
   | { name: 'closed' };
-
-/** What must know of a session before it is live. */
-export type AttachStep = 'user' | 'everyone';
 
 export interface LivePhase {
   name: 'live';
@@ -29,8 +31,6 @@ export interface LivePhase {
 export interface Subscription {
   key: TopicKey;
   lane: LaneSpec;
-  /** False until the topic's home has answered. */
-  isActive: boolean;
 }
 
 /** A command whose answer is on its way; `subscription` is what a `Subscribe` waits for. */

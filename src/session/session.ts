@@ -8,43 +8,27 @@ import { assertNever } from '#kit/assert.ts';
 import { type CloseName, closeCodes } from '#proto/close-codes.ts';
 import type { ClientEnvelope } from '#proto/data.ts';
 import type { Encoding } from '#proto/envelope.ts';
-import { refusal } from '#proto/error-codes.ts';
+import { type Refusal, refusal } from '#proto/error-codes.ts';
 import { authTimeoutMs } from '#proto/limits.ts';
-import {
-  everyoneTopic,
-  type SessionId,
-  type ShardId,
-  type TopicKey,
-  type TopicName,
-  topicKey,
-  userKey,
-} from '#proto/names.ts';
+import type { SessionId, ShardId, TopicName } from '#proto/names.ts';
 import type { Identity } from '../auth/token-claims.ts';
 import { type Decoded, decodeFrame } from '../wire/decode-frame.ts';
 import type { Answer } from '../wire/message.ts';
+import { type AttachedSession, Attachment } from './attachment.ts';
 import { type DeadlineOwner, Deadlines, type DueEvent } from './deadlines.ts';
 import { EnvelopeGate } from './envelope-gate.ts';
 import { sessionHandlers } from './handlers/index.ts';
 import { Mailbox } from './mailbox.ts';
 import { Outbox } from './outbox.ts';
 import { type Handler, type LiveSession, type Outcome, refuse } from './outcome.ts';
-import type {
-  AnswerReceiver,
-  Correlation,
-  Requested,
-  SessionContext,
-  Subscriber,
-  Transport,
-} from './ports.ts';
+import type { AnswerReceiver, Correlation, SessionContext, Transport } from './ports.ts';
 import { Replies, type Subject } from './replies.ts';
-import type { AttachStep, SessionPhase, WaitingCommand } from './session-state.ts';
+import type { SessionPhase, WaitingCommand } from './session-state.ts';
 
 /** Commands whose answers are on their way; more are refused as `busy`. */
 const waitingMax = 1024;
-/** How soon a home that was not reachable is told of the session again, milliseconds. */
-const attachRetryMs = 500;
 
-export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
+export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   readonly id: SessionId;
   readonly encoding: Encoding;
   readonly #transport: Transport;
@@ -55,8 +39,10 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
   readonly #replies: Replies;
   readonly #deadlines: Deadlines;
   #phase: SessionPhase;
-  /** By correlation: commands, and the steps of becoming live. */
-  #waiting = new Map<Correlation, WaitingCommand | AttachStep>();
+  /** From the first good token on. */
+  #attachment: Attachment | undefined;
+  /** Commands whose answers are on their way. */
+  readonly #waiting = new Map<Correlation, WaitingCommand>();
   #isReadingPaused = false;
 
   constructor(id: SessionId, encoding: Encoding, transport: Transport, ctx: SessionContext) {
@@ -81,32 +67,22 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
     return this.#phase.name !== 'closing' && this.#phase.name !== 'closed';
   }
 
-  /** The token of the handshake, or of the first `Auth`, is good. */
-  authenticate(identity: Identity): void {
+  /** Bytes on their way to the client. */
+  get outboxBytes(): number {
+    return this.#outbox.pendingBytes;
+  }
+
+  /** The token of the handshake, or of the first `Auth` (`command`), is good. */
+  authenticate(identity: Identity, command?: ClientEnvelope): void {
     if (this.#phase.name !== 'connecting') return;
-    this.#phase = { name: 'attaching', identity, awaited: new Set(['user', 'everyone']) };
-    this.attach();
+    this.#phase = { name: 'attaching', identity, command };
+    this.#attachment = new Attachment(this, identity, this.#ctx);
+    this.#attachment.attach();
   }
 
-  /** Tells the homes that wait for this session of it; again, after a home was restarted. [SES1] */
-  attach(): void {
-    const phase = this.#phase;
-    if (phase.name !== 'attaching' && phase.name !== 'live') return;
-    const { tenant, userId } = phase.identity;
-    const isEveryoneAwaited = phase.name === 'attaching' && phase.awaited.has('everyone');
-    this.#awaitStep('user', this.#ctx.users.attach(userKey(tenant, userId), this.id, this.encoding, this));
-    if (this.isOpen && isEveryoneAwaited)
-      this.#awaitStep(
-        'everyone',
-        this.#ctx.topics.subscribe(this.#everyoneKey(phase.identity), [this.encoding, ''], this),
-      );
-  }
-
-  /** The thread of `home` was restarted: if it is this user's home, it must hear of the session again. */
+  /** The thread of `home` was restarted: if it is this user's home, it must hear of the session again. [SES1] */
   onHomeUp(home: ShardId): void {
-    const phase = this.#phase;
-    if (phase.name !== 'attaching' && phase.name !== 'live') return;
-    if (this.#ctx.users.homeOf(userKey(phase.identity.tenant, phase.identity.userId)) === home) this.attach();
+    if (this.isOpen) this.#attachment?.onHomeUp(home);
   }
 
   /** A frame arrived. `ownedBytes` are kept: binary values are views of them. */
@@ -115,7 +91,11 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
     this.onHeard();
     const decoded = decodeFrame(ownedBytes, this.encoding);
     this.#ctx.counters.received(decoded.length, ownedBytes.length);
-    for (const entry of decoded) this.#accept(entry);
+    if (this.#gate.isPatienceOver(decoded)) return this.close('protocol_error');
+    for (const entry of decoded) {
+      if (!this.isOpen) return; // a refusal found the client too slow
+      this.#accept(entry);
+    }
     if (this.#mailbox.shouldPause && !this.#isReadingPaused) this.#pauseReading();
     this.#ctx.schedule.requestSlice(this);
   }
@@ -142,12 +122,10 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
   onAnswer(correlation: Correlation, answer: Answer): void {
     const waiting = this.#waiting.get(correlation);
     this.#waiting.delete(correlation);
-    if (waiting === undefined || !this.isOpen) return;
-    if (waiting === 'user' || waiting === 'everyone') return this.#onAttached(waiting, answer);
-    const { envelope } = waiting;
     const live = this.#live();
+    if (waiting === undefined || live === undefined) return;
+    const { envelope } = waiting;
     const handler = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
-    if (live === undefined) return;
     this.#guarded(envelope, () =>
       this.#apply(envelope, handler.finish?.(live, waiting, answer, this.#ctx) ?? { do: 'nothing' }),
     );
@@ -182,28 +160,32 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
   close(name: CloseName): void {
     if (!this.isOpen) return;
     this.#leave();
-    this.#phase = { name: 'closing' };
+    const { code, reason } = closeCodes[name];
+    this.#phase = { name: 'closing', code };
     if (name === 'slow_consumer') this.#outbox.discard();
     else this.#outbox.write();
     this.#ctx.log.closed(this.id, name);
-    this.#transport.close(closeCodes[name].code, closeCodes[name].reason);
+    this.#transport.close(code, reason);
   }
 
-  /** The connection is gone, whoever ended it. The last call. */
+  /** The connection is gone, whoever ended it; `code` is the peer's. Counted is ours, where this side closed. The last call. */
   onTransportClosed(code: number): void {
-    if (this.#phase.name === 'closed') return;
-    if (this.isOpen) {
+    const phase = this.#phase;
+    if (phase.name === 'closed') return;
+    if (phase.name !== 'closing') {
       this.#leave();
       this.#ctx.log.closed(this.id, code);
     }
     this.#phase = { name: 'closed' };
     this.#outbox.discard();
-    this.#ctx.counters.closed(code);
+    this.#ctx.counters.closed(phase.name === 'closing' ? phase.code : code);
   }
 
   // ---- envelopes
 
+  /** What is no envelope takes no room: it is answered at once. */
   #accept(entry: Decoded): void {
+    if (!entry.ok && !entry.isEnvelope) return this.#guarded(entry, () => this.#handle(entry));
     if (this.#mailbox.tryPush(entry) === 'queued') {
       this.#ctx.counters.mailbox(1);
       return;
@@ -273,10 +255,7 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
         this.#waiting.set(outcome.correlation, outcome.command);
         return;
       case 'authenticate':
-        this.#replies.status(envelope, { expiresAt: outcome.identity.expiresAtMs });
-        return this.#useIdentity(outcome.identity);
-      case 'close':
-        return this.close(outcome.close);
+        return this.#useIdentity(outcome.identity, envelope);
       default:
         assertNever(outcome);
     }
@@ -284,26 +263,22 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
 
   // ---- becoming live
 
-  #awaitStep(step: AttachStep, requested: Requested): void {
-    if (requested.state === 'answered') this.#onAttached(step, requested.answer);
-    else this.#waiting.set(requested.correlation, step);
+  /** All homes know of the session; also called when one of them was told anew. */
+  onAttached(): void {
+    if (this.#phase.name === 'attaching') this.#enterLive(this.#phase);
   }
 
-  #onAttached(step: AttachStep, answer: Answer): void {
-    if (!answer.ok && answer.refusal.code === 'busy') {
-      // The home is being restarted, or the way there is full.
-      return this.#deadlines.attachAfter(attachRetryMs);
-    }
-    if (this.#phase.name !== 'attaching') return;
-    if (!answer.ok) {
-      this.#replies.error({}, answer.refusal);
-      return this.close('disconnected');
-    }
-    this.#phase.awaited.delete(step);
-    if (this.#phase.awaited.size === 0) this.#enterLive(this.#phase.identity);
+  /** Also of a live session: one that its user's home does not want would miss what is sent to the user. */
+  onAttachRefused(reason: Refusal): void {
+    this.#replies.error({}, reason);
+    this.close('disconnected');
   }
 
-  #enterLive(identity: Identity): void {
+  attachAfter(waitMs: number): void {
+    this.#deadlines.attachAfter(waitMs);
+  }
+
+  #enterLive({ identity, command }: SessionPhase & { name: 'attaching' }): void {
     this.#phase = { name: 'live', identity, subscriptions: new Map(), isExpiryAnnounced: false };
     const { limits, node } = this.#ctx;
     this.#replies.send('Status', undefined, {
@@ -317,14 +292,16 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
       maxMessageBytes: limits.messageBytesMax,
       serverVersion: node.version,
     });
-    this.#ctx.log.opened(this.id, userKey(identity.tenant, identity.userId), this.encoding);
+    if (command !== undefined) this.#replies.status(command, { expiresAt: identity.expiresAtMs });
+    this.#ctx.log.opened(this.id, (this.#attachment as Attachment).user, this.encoding);
     this.#deadlines.reschedule();
     if (this.#mailbox.size > 0) this.#ctx.schedule.requestSlice(this);
   }
 
-  #useIdentity(identity: Identity): void {
-    if (this.#phase.name === 'connecting') return this.authenticate(identity);
+  #useIdentity(identity: Identity, command: ClientEnvelope): void {
+    if (this.#phase.name === 'connecting') return this.authenticate(identity, command);
     if (this.#phase.name !== 'live') return;
+    this.#replies.status(command, { expiresAt: identity.expiresAtMs });
     this.#phase.identity = identity;
     this.#phase.isExpiryAnnounced = false;
     this.#deadlines.reschedule();
@@ -335,10 +312,8 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
     this.#deadlines.cancel();
     this.#ctx.counters.mailbox(-this.#mailbox.size);
     this.#mailbox.clear();
+    this.#attachment?.detach();
     const phase = this.#phase;
-    if (phase.name !== 'attaching' && phase.name !== 'live') return;
-    this.#ctx.users.detach(userKey(phase.identity.tenant, phase.identity.userId), this.id);
-    this.#ctx.topics.unsubscribe(this.#everyoneKey(phase.identity), [this.encoding, ''], this);
     if (phase.name !== 'live') return;
     for (const { key, lane } of phase.subscriptions.values()) this.#ctx.topics.unsubscribe(key, lane, this);
     this.#ctx.counters.subscriptions(-phase.subscriptions.size);
@@ -357,7 +332,7 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
       case 'token_expiring':
         return this.#announceExpiry();
       case 'attach':
-        return this.attach();
+        return this.#attachment?.attach();
       case 'ping':
         return this.#transport.ping();
       default:
@@ -389,9 +364,5 @@ export class Session implements Subscriber, AnswerReceiver, DeadlineOwner {
 
   #live(): LiveSession | undefined {
     return this.#phase.name === 'live' ? { session: this, phase: this.#phase } : undefined;
-  }
-
-  #everyoneKey(identity: Identity): TopicKey {
-    return topicKey(identity.tenant, everyoneTopic);
   }
 }

@@ -20,7 +20,7 @@ import type { DutyCycle } from './duty-cycle.ts';
 import type { Homes } from './homes.ts';
 import { noCorrelation } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
-import { publicationCounters, sessionCounters } from './shard-counters.ts';
+import { sessionCounters, topicCounters } from './shard-counters.ts';
 import type { SubscriberTable } from './subscriber-table.ts';
 import type { ThreadLinks } from './thread-links.ts';
 import type { UserTable } from './user-table.ts';
@@ -52,10 +52,9 @@ export function topicContext({
 }: ActorWorld): TopicContext {
   return {
     clock,
-    messageIds: systemMessageIds,
     recentKeys,
     flushes: duty,
-    counters: publicationCounters(metrics),
+    counters: topicCounters(metrics),
     subscribers: {
       deliver(shard, topic, lane, frameCount, frames) {
         if (shard === homes.self) subscribers.deliver(topic, lane, frameCount, frames);
@@ -67,12 +66,10 @@ export function topicContext({
 
 /** `users` is asked for late: the table is made with this context. */
 export function userContext(world: ActorWorld, users: () => UserTable): UserContext {
-  const { clock, recentKeys, metrics, config, homes, sessions, links } = world;
+  const { clock, recentKeys, config, homes, sessions, links } = world;
   return {
     clock,
-    messageIds: systemMessageIds,
     recentKeys,
-    counters: publicationCounters(metrics),
     sessionsMax: config.connectionsPerUserMax,
     sessions: {
       deliver(shard, ids, frame) {
@@ -114,15 +111,8 @@ function sendCopy(
   { to, message, messageId, except }: DirectCopy,
   { homes, links }: ActorWorld,
 ): void {
-  const body: RecordBodies['userDirect'] = [
-    sender,
-    to,
-    sender,
-    except ?? null,
-    messageId,
-    ...messageToBody(message),
-  ];
-  links.send(homes.of(sender), 'userDirect', noCorrelation, body);
+  const body: RecordBodies['userCopy'] = [sender, to, except ?? null, messageId, ...messageToBody(message)];
+  links.send(homes.of(sender), 'userCopy', noCorrelation, body);
 }
 
 function sessionLimits(config: Config): SessionLimits {

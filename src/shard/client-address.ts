@@ -1,5 +1,5 @@
 /** Who is calling: the peer, or what a trusted proxy says. Pure. */
-import { normalAddress } from '#kit/address.ts';
+import { type Networks, normalAddress } from '#kit/address.ts';
 
 /**
  * The last address that no trusted proxy vouches for: X-Forwarded-For is read from the right, past the trusted ones,
@@ -8,13 +8,13 @@ import { normalAddress } from '#kit/address.ts';
 export function clientAddress(
   peer: string,
   forwardedFor: string | undefined,
-  trustedProxies: readonly string[],
+  trustedProxies: Networks,
 ): string {
   let address = normalAddress(peer);
   const hops = (forwardedFor ?? '')
     .split(',')
     .map((hop) => hop.trim())
     .filter((hop) => hop !== '');
-  while (hops.length > 0 && trustedProxies.includes(address)) address = normalAddress(hops.pop() as string);
+  while (hops.length > 0 && trustedProxies.has(address)) address = normalAddress(hops.pop() as string);
   return address;
 }

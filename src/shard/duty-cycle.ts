@@ -44,7 +44,9 @@ export class DutyCycle implements SchedulePort, FlushPort {
   #outboxes: Writable[] = [];
   #due: Record<FlushWait, Set<FlushTarget>> = { now: new Set(), window: new Set(), lazy: new Set() };
   #isTurnScheduled = false;
-  #windowTimer: NodeJS.Timeout | undefined;
+  /** Of the next turn that must come also when nothing wakes the shard. */
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = 0;
   #lastFlushMs = Number.NEGATIVE_INFINITY;
   #lazySinceMs = 0;
   /** Socket writes, forgotten exponentially, as of `#writesAtMs`. */
@@ -65,7 +67,7 @@ export class DutyCycle implements SchedulePort, FlushPort {
 
   stop(): void {
     clearInterval(this.#ticker);
-    clearTimeout(this.#windowTimer);
+    clearTimeout(this.#timer);
   }
 
   /** A turn, at the end of this turn of the event loop. Idempotent. */
@@ -139,9 +141,14 @@ export class DutyCycle implements SchedulePort, FlushPort {
     return this.#writesRemembered(nowMs) > busyWrites;
   }
 
+  /** A turn after `waitMs`, or earlier where one is due earlier. */
   #wakeAfter(waitMs: number): void {
-    this.#windowTimer ??= setTimeout(() => {
-      this.#windowTimer = undefined;
+    const atMs = this.#ctx.clock.monotonicMs() + waitMs;
+    if (this.#timer !== undefined && this.#timerAtMs <= atMs) return;
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
       this.#turn();
     }, waitMs);
   }

@@ -14,8 +14,6 @@ export interface HandshakeRequest {
 export interface Handshake {
   path: string;
   encoding: Encoding;
-  /** What the response selects; undefined: nothing was offered that is ours. */
-  subprotocol: string | undefined;
   token: string | undefined;
 }
 
@@ -29,7 +27,6 @@ export function readHandshake(request: HandshakeRequest, isQueryTokenAllowed: bo
   return {
     path: pathname,
     encoding: bySubprotocol ?? byQuery ?? 'json',
-    subprotocol: bySubprotocol && subprotocols[bySubprotocol],
     token:
       bearerHeader(request.authorization) ??
       bearerEntry(offered) ??

@@ -1,6 +1,6 @@
 /**
  * Requests of this shard whose answers are on their way from a home in another thread.
- * Every one is settled exactly once: by its answer, or as `busy` when the home's thread is gone. No timers: an answer
+ * Every one is settled exactly once: by its answer, or as `busy` when the home's thread ended without one. No timers: an answer
  * comes through a ring in order, or the supervisor ends the thread that owes it.
  */
 import { refusal } from '#proto/error-codes.ts';
@@ -24,10 +24,6 @@ export class PendingRequests {
   readonly #pending = new Map<Correlation, Pending>();
   #last: Correlation = noCorrelation;
 
-  get size(): number {
-    return this.#pending.size;
-  }
-
   open(receiver: AnswerReceiver, home: ShardId): Correlation {
     this.#last = this.#last === correlationMax ? 1 : this.#last + 1;
     this.#pending.set(this.#last, { receiver, home });
@@ -48,9 +44,15 @@ export class PendingRequests {
   /** The thread of `home` died: nothing of what it owes will come. */
   failAll(home: ShardId): void {
     for (const [correlation, pending] of [...this.#pending]) {
-      if (pending.home === home) this.settle(correlation, homeRestarting());
+      if (pending.home === home) this.settle(correlation, homeDied());
     }
   }
+}
+
+/** It had the request and is gone: whether it accepted a message, and whom it reached, nobody knows. */
+function homeDied(): Answer {
+  const message = 'the home of this name died before it answered; a message may have been delivered';
+  return refused(refusal('busy', message, retryAfterMs));
 }
 
 export function homeRestarting(): Answer {

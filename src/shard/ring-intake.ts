@@ -38,6 +38,8 @@ const intakes: { [Kind in RecordKind]: Intake<Kind> } = {
   topicSubscribe: ([topic, ...lane], { fromShard }, { topics }) => topics.subscribe(topic, fromShard, lane),
   topicUnsubscribe: ([topic, ...lane], { fromShard }, { topics }) =>
     topics.unsubscribe(topic, fromShard, lane),
+  topicResubscribe: ([topic, ...lane], { fromShard }, { topics }) =>
+    void topics.subscribe(topic, fromShard, lane),
   topicPublish: ([topic, ...message], _header, { topics }) => topics.publish(topic, messageFromBody(message)),
   topicDeliver: ([topic, encoding, filter, frameCount, frames], _header, { subscribers }) =>
     subscribers.deliver(topic, [encoding, filter], frameCount, frames),
@@ -45,11 +47,15 @@ const intakes: { [Kind in RecordKind]: Intake<Kind> } = {
   userAttach: ([user, session, encoding], { fromShard }, { users }) =>
     users.attach(user, session, fromShard, encoding),
   userDetach: ([user, session], _header, { users }) => users.detach(user, session),
-  userDirect: ([user, to, sender, except, messageId, ...body], _header, { users }) => {
-    const message = messageFromBody(body);
-    if (messageId === null) return users.direct(user, message, sender, except ?? undefined);
-    return users.deliverCopy(user, { to, message, messageId, except: except ?? undefined });
-  },
+  userDirect: ([to, sender, except, ...message], _header, { users }) =>
+    users.direct(to, messageFromBody(message), sender, except ?? undefined),
+  userCopy: ([sender, to, except, messageId, ...message], _header, { users }) =>
+    users.deliverCopy(sender, {
+      to,
+      message: messageFromBody(message),
+      messageId,
+      except: except ?? undefined,
+    }),
 
   sessionDeliver: ([ids, frameCount, frames], _header, { sessions }) =>
     sessions.deliver(ids, frameCount, frames),

@@ -17,6 +17,13 @@ export class SessionTable {
     this.#sessions.delete(id);
   }
 
+  /** Bytes on their way to clients; looks at every session. */
+  get outboxBytes(): number {
+    let bytes = 0;
+    for (const session of this.#sessions.values()) bytes += session.outboxBytes;
+    return bytes;
+  }
+
   /** The same bytes to each of these; those that are gone are skipped. */
   deliver(ids: readonly SessionId[], frameCount: number, frames: Uint8Array): void {
     for (const id of ids) this.#sessions.get(id)?.deliver(frames, frameCount);

@@ -25,7 +25,10 @@ export async function runShard(start: ShardStart, port: MessagePort): Promise<vo
     setTimeout(() => process.exit(1), lastWordsMs);
   });
   try {
-    shard = await openShard(start, log, (address) => batches.addClosed(address));
+    shard = await openShard(start, log, {
+      onClosed: (address) => batches.addClosed(address),
+      onKeys: (jwks) => post(port, { kind: 'keys', jwks }),
+    });
   } catch (error) {
     post(port, { kind: 'failed', reason: (error as Error).message });
     batches.send();

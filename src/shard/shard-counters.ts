@@ -1,6 +1,7 @@
 /** What the actors count → cells of this shard's row. One place that knows both. */
 import { closeLabels } from '../observe/metric-definitions.ts';
 import type { MetricsRow } from '../observe/metrics-table.ts';
+import type { AcceptanceCounters } from '../protect/recent-keys.ts';
 import type { SessionCounters } from '../session/ports.ts';
 import type { TopicCounters } from '../topic/ports.ts';
 
@@ -27,7 +28,6 @@ export function sessionCounters(metrics: MetricsRow): SessionCounters {
     subscriptions: (change) => metrics.add('subscriptions', change),
     mailbox: (change) => metrics.addTo('mailboxSize', 'session', change),
     mailboxFull: (outcome) => metrics.addTo('mailboxFull', outcome),
-    outbox: (changeBytes) => metrics.add('outboxBytes', changeBytes),
     wrote: () => metrics.add('writes'),
     slowConsumer: () => metrics.add('slowConsumers'),
     failed: () => metrics.add('sessionFailures'),
@@ -35,10 +35,15 @@ export function sessionCounters(metrics: MetricsRow): SessionCounters {
 }
 
 /** For topics and users alike. */
-export function publicationCounters(metrics: MetricsRow): TopicCounters {
+export function acceptanceCounters(metrics: MetricsRow): AcceptanceCounters {
   return {
     accepted: () => metrics.addTo('publications', 'accepted'),
     duplicate: () => metrics.addTo('publications', 'duplicate'),
+  };
+}
+
+export function topicCounters(metrics: MetricsRow): TopicCounters {
+  return {
     expired: (count) => metrics.addTo('publications', 'expired', count),
     waiting: (change) => metrics.addTo('mailboxSize', 'topic', change),
   };

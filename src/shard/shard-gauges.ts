@@ -10,6 +10,8 @@ export interface GaugeSources {
   sessionCount(): number;
   topicCount(): number;
   userCount(): number;
+  /** Bytes on their way to clients, in outboxes and sockets. */
+  outboxBytes(): number;
 }
 
 export class ShardGauges {
@@ -34,6 +36,7 @@ export class ShardGauges {
     this.#metrics.setOf('actors', 'session', this.#sources.sessionCount());
     this.#metrics.setOf('actors', 'topic', this.#sources.topicCount());
     this.#metrics.setOf('actors', 'user', this.#sources.userCount());
+    this.#metrics.set('outboxBytes', this.#sources.outboxBytes());
     this.#measureRate(nowMs);
     if (++this.#measurements % windowMeasurements !== 0) return;
     this.#metrics.set('loopDelay', this.#loopDelay.percentile(99) / 1e9);

@@ -19,6 +19,7 @@ import { Heartbeats } from '../observe/heartbeats.ts';
 import type { Logger } from '../observe/logger.ts';
 import { createMetricsPage } from '../observe/metrics-page.ts';
 import { MetricsRow, MetricsTable } from '../observe/metrics-table.ts';
+import { KeyedBuckets } from '../protect/keyed-buckets.ts';
 import { RecentKeys } from '../protect/recent-keys.ts';
 import { type ActorWorld, sessionContext, topicContext, userContext } from './actor-contexts.ts';
 import { DutyCycle } from './duty-cycle.ts';
@@ -28,11 +29,12 @@ import { openHttpEndpoint } from './http/http-server.ts';
 import { PendingRequests } from './pending-requests.ts';
 import { takeRecord } from './ring-intake.ts';
 import { SessionTable } from './session-table.ts';
+import { acceptanceCounters } from './shard-counters.ts';
 import { ShardGauges } from './shard-gauges.ts';
 import { SocketIntake } from './socket-intake.ts';
 import { SubscriberTable } from './subscriber-table.ts';
 import type { LinkMemory } from './thread-link.ts';
-import { ThreadLinks } from './thread-links.ts';
+import { type RecordHandler, ThreadLinks } from './thread-links.ts';
 import { RoutedTopicPort } from './topic-port.ts';
 import { TopicTable } from './topic-table.ts';
 import { Upgrade } from './upgrade.ts';
@@ -49,19 +51,25 @@ export interface ShardStart {
   /** Whether `secret` may sign tokens for the demo page. */
   isSecretForDevelopment: boolean;
   startedAtMs: number;
+  /** The last JSON Web Key Set that a shard of this process has loaded. */
+  knownKeys: string | undefined;
   shared: SharedTables;
 }
 
-/** Resolves when the shard can take sockets. `onClosed` hears the peer address of each socket that is gone. */
-export async function openShard(
-  start: ShardStart,
-  log: Logger,
-  onClosed: (address: string) => void,
-): Promise<Shard> {
-  const keys = openKeySet(start.config, start.secret);
-  await keys.load();
+/** What the primary must hear. */
+export interface ShardNews {
+  /** The peer address of a socket that is gone. */
+  onClosed(address: string): void;
+  /** The key set that a successor may start with. */
+  onKeys(jwks: string): void;
+}
+
+/** Resolves when the shard can take sockets. */
+export async function openShard(start: ShardStart, log: Logger, toPrimary: ShardNews): Promise<Shard> {
+  const keys = openKeySet(start.config, start.secret, { known: start.knownKeys, onLoaded: toPrimary.onKeys });
+  await keys.open();
   const shard = new Shard(start, log, createTokenVerifier(keys, start.config.roles));
-  await shard.openEndpoint(onClosed);
+  await shard.openEndpoint(toPrimary.onClosed);
   return shard;
 }
 
@@ -77,6 +85,7 @@ export class Shard {
   readonly #users: UserTable;
   readonly #topicPort: RoutedTopicPort;
   readonly #userPort: RoutedUserPort;
+  readonly #takeRecord: RecordHandler;
   #sockets: SocketIntake | undefined;
   #isDraining = false;
 
@@ -93,7 +102,7 @@ export class Shard {
       ...{ config, version, clock, metrics, log, homes, duty },
       timers: new TimerWheel(clock.monotonicMs()),
       links: this.#links,
-      recentKeys: new RecentKeys(clock),
+      recentKeys: new RecentKeys(clock, systemMessageIds, acceptanceCounters(metrics)),
       sessions: this.#sessions,
       subscribers: this.#subscribers,
     };
@@ -102,6 +111,12 @@ export class Shard {
     const route = { homes, links: this.#links, pending: this.#pending };
     this.#topicPort = new RoutedTopicPort({ ...route, topics: this.#topics, subscribers: this.#subscribers });
     this.#userPort = new RoutedUserPort({ ...route, users: this.#users });
+    const intake = {
+      ...{ links: this.#links, pending: this.#pending, topics: this.#topics, users: this.#users },
+      ...{ subscribers: this.#subscribers, sessions: this.#sessions },
+      onFailure: (error: unknown) => this.#onActorFailure(error),
+    };
+    this.#takeRecord = (header, body) => takeRecord(header, body, intake);
     duty.start();
   }
 
@@ -114,6 +129,7 @@ export class Shard {
       clock: systemClock,
       correlations: systemMessageIds,
       tokens: this.#tokens,
+      callRates: callRates(config),
       topics: this.#topicPort,
       users: this.#userPort,
       metricsPage: createMetricsPage(shared.metrics, config.shards),
@@ -140,6 +156,7 @@ export class Shard {
 
   /** The peer's thread is gone, with its homes and its sessions. */
   disconnectPeer(peer: ShardId): void {
+    this.#links.readToEnd(peer, this.#takeRecord);
     this.#links.disconnect(peer);
     this.#topics.dropShard(peer);
     this.#users.dropShard(peer);
@@ -164,11 +181,12 @@ export class Shard {
       sessionCount: () => this.#sessions.size,
       topicCount: () => this.#topics.size,
       userCount: () => this.#users.size,
+      outboxBytes: () => this.#sessions.outboxBytes,
     });
     return new DutyCycle({
       clock: systemClock,
       flushIntervalMs: config.flushIntervalMs,
-      readRings: (recordsMax) => this.#readRings(recordsMax),
+      readRings: (recordsMax) => this.#links.read(this.#takeRecord, recordsMax),
       flushRings: () => this.#links.flush(),
       hasRingBacklog: () => this.#links.hasBacklog,
       trySleep: () => this.#links.tryArm(),
@@ -180,19 +198,6 @@ export class Shard {
       onFlush: () => metrics.add('flushes'),
       onFailure: (error) => void this.#onActorFailure(error),
     });
-  }
-
-  #readRings(recordsMax: number): boolean {
-    const intake = {
-      links: this.#links,
-      pending: this.#pending,
-      topics: this.#topics,
-      users: this.#users,
-      subscribers: this.#subscribers,
-      sessions: this.#sessions,
-      onFailure: (error: unknown) => this.#onActorFailure(error),
-    };
-    return this.#links.read((header, body) => takeRecord(header, body, intake), recordsMax);
   }
 
   #onActorFailure(error: unknown): string {
@@ -211,8 +216,17 @@ export class Shard {
       sessionContext: sessionContext(this.#world, this.#tokens, this.#topicPort, this.#userPort),
       newSessionId: () => systemMessageIds.next() as SessionId,
       verdictOf: (socket) => sockets.verdictOf(socket),
+      onUpgraded: (socket) => sockets.stopWaiting(socket),
       isDraining: () => this.#isDraining,
     });
     server.on('upgrade', (request, socket: Duplex, head) => upgrade.onUpgrade(request, socket, head));
   }
+}
+
+function callRates({
+  rateLimitEnabled,
+  rateLimitConnection,
+  rateLimitBurst,
+}: Config): KeyedBuckets | undefined {
+  return rateLimitEnabled ? new KeyedBuckets({ ...rateLimitConnection, burst: rateLimitBurst }) : undefined;
 }

@@ -32,11 +32,7 @@ export class SocketIntake {
 
   constructor(ctx: SocketIntakeContext) {
     this.#ctx = ctx;
-    ctx.server.on('request', (request) => this.#onRequest(request.socket));
-  }
-
-  get size(): number {
-    return this.#sockets.size;
+    ctx.server.on('request', (request) => this.stopWaiting(request.socket));
   }
 
   adopt(socket: Socket, address: string, verdict: AdmissionVerdict): void {
@@ -53,15 +49,14 @@ export class SocketIntake {
     socket.resume(); // it was accepted paused
   }
 
-  /** What admission said; the socket counts as upgraded from here on. */
+  /** What admission said when it was accepted. */
   verdictOf(socket: Duplex): AdmissionVerdict {
-    const adopted = this.#sockets.get(keyOf(socket as Socket));
-    adopted?.stopWaiting();
-    return adopted?.verdict ?? 'admitted';
+    return this.#sockets.get(keyOf(socket as Socket))?.verdict ?? 'admitted';
   }
 
-  #onRequest(socket: Socket): void {
-    this.#sockets.get(keyOf(socket))?.stopWaiting();
+  /** It has become a request or a WebSocket, whose own timeouts watch it from here on. */
+  stopWaiting(socket: Duplex): void {
+    this.#sockets.get(keyOf(socket as Socket))?.stopWaiting();
   }
 }
 

@@ -2,8 +2,8 @@
  * Both directions between this shard and one other: a ring out with its backlog, a ring in, a doorbell.
  * Thread: shard. Owned by thread-links.ts; a restart of the peer gets a new link with new rings, never the old ones.
  * When the ring is full records wait in the backlog, in order. When that is full too, the kind decides: requests are
- * refused, deliveries are dropped and counted, answers and goodbyes always wait (there are never more of them than
- * requests and sessions).
+ * refused, deliveries are dropped and counted; answers, goodbyes and news of lanes always wait, since there are never more
+ * of them than accepted requests, sessions and lanes.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Clock } from '#kit/clock.ts';
@@ -28,11 +28,13 @@ const whenFull: Record<RecordKind, Fullness> = {
   answer: 'waits',
   topicSubscribe: 'refused',
   topicUnsubscribe: 'waits',
+  topicResubscribe: 'waits',
   topicPublish: 'refused',
   topicDeliver: 'dropped',
   userAttach: 'refused',
   userDetach: 'waits',
   userDirect: 'refused',
+  userCopy: 'dropped',
   sessionDeliver: 'dropped',
 };
 
@@ -82,8 +84,7 @@ export class ThreadLink {
 
   /** 'refused' and 'dropped' say that the record was not taken. */
   send(kind: RecordKind, correlation: number, body: Uint8Array): 'taken' | 'refused' | 'dropped' {
-    // A request that nobody waits for is news of a lane after a restart: it has nobody to refuse.
-    const fullness = whenFull[kind] === 'refused' && correlation === 0 ? 'waits' : whenFull[kind];
+    const fullness = whenFull[kind];
     if (fullness !== 'waits' && this.#backlogBytes >= this.#backlogBytesMax) {
       this.#ctx.metrics.addTo('ringShed', fullness);
       return fullness;

@@ -8,6 +8,8 @@ import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
 import { packMsgpack } from '../wire/codec.ts';
 import { type LinkContext, type LinkMemory, ThreadLink } from './thread-link.ts';
 
+export type RecordHandler = (header: RecordHeader, ownedBody: Uint8Array) => void;
+
 export class ThreadLinks {
   readonly #ctx: LinkContext;
   readonly #links = new Map<ShardId, ThreadLink>();
@@ -19,19 +21,17 @@ export class ThreadLinks {
     this.#wake = wake;
   }
 
-  get self(): ShardId {
-    return this.#ctx.self;
-  }
-
-  isUp(peer: ShardId): boolean {
-    return this.#links.has(peer);
-  }
-
   /** A new generation of the link to `peer`; the old one, if any, is dropped. */
   connect(peer: ShardId, memory: LinkMemory): void {
     this.disconnect(peer);
     this.#links.set(peer, new ThreadLink(memory, this.#ctx, this.#wake));
     this.#wake();
+  }
+
+  /** All that `peer` wrote before its thread ended: what it accepted, and answers that are owed to nobody else. */
+  readToEnd(peer: ShardId, handler: RecordHandler): void {
+    const link = this.#links.get(peer);
+    while (link !== undefined && link.read(handler, Number.POSITIVE_INFINITY) > 0);
   }
 
   disconnect(peer: ShardId): void {
@@ -53,7 +53,7 @@ export class ThreadLinks {
   }
 
   /** Reads up to `recordsMax` records of each peer; true when there may be more. */
-  read(handler: (header: RecordHeader, ownedBody: Uint8Array) => void, recordsMax: number): boolean {
+  read(handler: RecordHandler, recordsMax: number): boolean {
     let hasMore = false;
     for (const link of this.#links.values()) {
       if (link.read(handler, recordsMax) === recordsMax) hasMore = true;
@@ -66,7 +66,8 @@ export class ThreadLinks {
   }
 
   get hasBacklog(): boolean {
-    return [...this.#links.values()].some((link) => link.hasBacklog);
+    for (const link of this.#links.values()) if (link.hasBacklog) return true;
+    return false;
   }
 
   /** False: something arrived while going to sleep. */

@@ -81,8 +81,8 @@ export class RoutedTopicPort implements TopicPort {
     const { homes, links, subscribers } = this.#route;
     for (const [topic, lane] of subscribers.lanes()) {
       if (homes.of(topic) !== home) continue;
-      links.send(home, 'topicSubscribe', noCorrelation, [topic, ...lane.spec]);
-      lane.isConfirmed = lane.subscribers.size > 0;
+      // Not confirmed by this: whoever joins meanwhile asks, and is answered behind it.
+      links.send(home, 'topicResubscribe', noCorrelation, [topic, ...lane.spec]);
     }
   }
 

@@ -5,9 +5,10 @@
  * read an HTTP status here (protocol section 1).
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { normalAddress } from '#kit/address.ts';
+import { Networks, normalAddress } from '#kit/address.ts';
 import { closeCodes } from '#proto/close-codes.ts';
 import type { AdmissionVerdict } from '#proto/control.ts';
 import { subprotocols } from '#proto/envelope.ts';
@@ -32,6 +33,8 @@ export interface UpgradeContext {
   newSessionId(): SessionId;
   /** What admission said of this socket when it was accepted. */
   verdictOf(socket: Duplex): AdmissionVerdict;
+  /** The socket is a WebSocket from here on. */
+  onUpgraded(socket: Duplex): void;
   isDraining(): boolean;
 }
 
@@ -49,10 +52,12 @@ const refusals: Record<RefusalReason, { status: number; retryAfterSeconds?: numb
 export class Upgrade {
   readonly #ctx: UpgradeContext;
   readonly #server: WebSocketServer;
+  readonly #trustedProxies: Networks;
   readonly #forwarded: ForwardedClients;
 
   constructor(ctx: UpgradeContext) {
     this.#ctx = ctx;
+    this.#trustedProxies = new Networks(ctx.config.trustProxy);
     this.#forwarded = new ForwardedClients(ctx.config, ctx.sessionContext.clock);
     this.#server = new WebSocketServer({
       noServer: true,
@@ -74,10 +79,11 @@ export class Upgrade {
     socket.on('error', () => socket.destroy()); // a reset during the handshake is the client's affair
     const asked = requestOf(request);
     const handshake = readHandshake(asked, this.#ctx.config.authQueryToken);
-    const reason = this.#refusalOf(asked, handshake, request, socket);
-    if (reason !== undefined) return this.#refuse(socket, reason);
     const forwarded = this.#forwardedAddress(request);
+    const reason = this.#refusalOf(asked, handshake, forwarded, socket);
+    if (reason !== undefined) return this.#refuse(socket, reason);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#ctx.onUpgraded(socket);
       if (forwarded !== undefined) this.#countForwarded(webSocket, forwarded);
       this.#begin(webSocket, socket, handshake);
     });
@@ -86,14 +92,13 @@ export class Upgrade {
   #refusalOf(
     asked: HandshakeRequest,
     { path }: Handshake,
-    request: IncomingMessage,
+    forwarded: string | undefined,
     socket: Duplex,
   ): RefusalReason | undefined {
     if (path !== '/ws') return 'path';
     if (this.#ctx.isDraining()) return 'draining';
     const verdict = this.#ctx.verdictOf(socket);
     if (verdict !== 'admitted') return verdict;
-    const forwarded = this.#forwardedAddress(request);
     const forwardedVerdict = forwarded === undefined ? 'admitted' : this.#forwarded.judge(forwarded);
     if (forwardedVerdict !== 'admitted') return forwardedVerdict;
     return isOriginAllowed(asked, this.#ctx.config.allowedOrigins) ? undefined : 'origin';
@@ -101,10 +106,9 @@ export class Upgrade {
 
   /** The client behind a trusted proxy; undefined for direct peers, which admission has judged in the primary. */
   #forwardedAddress(request: IncomingMessage): string | undefined {
-    const { trustProxy } = this.#ctx.config;
     const peer = normalAddress(request.socket.remoteAddress ?? '');
-    if (!trustProxy.includes(peer)) return undefined;
-    return clientAddress(peer, headerText(request.headers['x-forwarded-for']), trustProxy);
+    if (!this.#trustedProxies.has(peer)) return undefined;
+    return clientAddress(peer, headerText(request.headers['x-forwarded-for']), this.#trustedProxies);
   }
 
   #refuse(socket: Duplex, reason: RefusalReason): void {
@@ -117,10 +121,12 @@ export class Upgrade {
         retryable: retryAfterSeconds !== undefined,
       },
     });
-    socket.end(
+    socket.write(
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
         `Content-Length: ${body.length}\r\n${retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`}\r\n${body}`,
     );
+    // Not only ended: a client that keeps its side open would keep its place in admission's count as well.
+    (socket as Socket).destroySoon();
   }
 
   #countForwarded(webSocket: WebSocket, address: string): void {

@@ -3,7 +3,7 @@
  * Thread: shard. Called by sessions, their handlers and the HTTP routes.
  */
 import type { Encoding } from '#proto/envelope.ts';
-import { type SessionId, type ShardId, type UserKey, userOfKey } from '#proto/names.ts';
+import type { SessionId, ShardId, UserKey } from '#proto/names.ts';
 import type { RecordBodies } from '#proto/record.ts';
 import type { AnswerReceiver, Requested, UserPort } from '../session/ports.ts';
 import { type Message, messageToBody } from '../wire/message.ts';
@@ -56,14 +56,7 @@ export class RoutedUserPort implements UserPort {
     if (homes.of(to) === homes.self) {
       return { state: 'answered', answer: users.direct(to, message, from, session ?? undefined) };
     }
-    const body: RecordBodies['userDirect'] = [
-      to,
-      userOfKey(to),
-      from,
-      session,
-      null,
-      ...messageToBody(message),
-    ];
+    const body: RecordBodies['userDirect'] = [to, from, session, ...messageToBody(message)];
     return this.#request(to, 'userDirect', body, receiver);
   }
 

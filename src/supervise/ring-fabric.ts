@@ -20,13 +20,7 @@ export class RingFabric {
     const there = allocateRing(this.#ringBytes, generation);
     const back = allocateRing(this.#ringBytes, generation);
     const { port1, port2 } = new MessageChannel();
-    one.post(
-      { kind: 'link', peer: other.shard, generation, outbound: there, inbound: back, doorbell: port1 },
-      [port1],
-    );
-    other.post(
-      { kind: 'link', peer: one.shard, generation, outbound: back, inbound: there, doorbell: port2 },
-      [port2],
-    );
+    one.post({ kind: 'link', peer: other.shard, outbound: there, inbound: back, doorbell: port1 }, [port1]);
+    other.post({ kind: 'link', peer: one.shard, outbound: back, inbound: there, doorbell: port2 }, [port2]);
   }
 }

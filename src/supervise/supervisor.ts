@@ -29,6 +29,7 @@ export interface SupervisorContext {
   /** What a shard's thread is born with. */
   startOf(shard: ShardId): object;
   onLogLines(lines: string[]): void;
+  onKeys(jwks: string): void;
   onSocketsClosed(shard: ShardId, addresses: string[]): void;
   onShardGone(shard: ShardId): void;
   /** The budget is spent: the process must end. */
@@ -111,6 +112,7 @@ export class Supervisor implements ShardThreadEvents {
 
   onMessage(thread: ShardThread, message: FromShard): void {
     if (message.kind === 'logs') this.#ctx.onLogLines(message.lines);
+    if (message.kind === 'keys') this.#ctx.onKeys(message.jwks);
     if (message.kind === 'closed') this.#ctx.onSocketsClosed(thread.shard, message.addresses);
     if (message.kind === 'drained') this.#drained.get(thread.shard)?.();
   }
@@ -144,8 +146,8 @@ export class Supervisor implements ShardThreadEvents {
   }
 
   /**
-   * Within the budget, also when the successor dies before it serves: what it lacks (the identity provider's keys, say) may
-   * come back. A first start that fails is not repeated: start() has rejected.
+   * Within the budget, also when the successor dies before it serves: what it lacks (memory, say) may come back. A first
+   * start that fails is not repeated: start() has rejected.
    */
   #restart(thread: ShardThread): void {
     const { shard, failure } = thread;

@@ -80,7 +80,7 @@ function join(frames: Buffer[], start: number, end: number): LaneBatch {
   return { frameCount: part.length, frames: part.length === 1 ? part[0]! : Buffer.concat(part) };
 }
 
-/** The `data` that a filter speaks about. */
-function deliveredData({ topic, from, event, priority, payload }: Publication): object {
+/** The `data` that a filter speaks about; a priority that was not given is the default one. */
+function deliveredData({ topic, from, event, priority = 'normal', payload }: Publication): object {
   return { topic, from, event, priority, payload: payload.value };
 }

@@ -1,14 +1,12 @@
 /** What a topic needs of the world around it. */
 import type { Clock } from '#kit/clock.ts';
-import type { MessageIds } from '#kit/message-id.ts';
 import type { ShardId, TopicKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { RecentKeys } from '../protect/recent-keys.ts';
 
 export interface TopicContext {
   clock: Clock;
-  messageIds: MessageIds;
-  /** Idempotency keys of all topics and users of the shard; one bound for all of them. */
+  /** Gives accepted messages their ids, once per key. One for all topics and users of the shard. */
   recentKeys: RecentKeys;
   subscribers: SubscriberPort;
   flushes: FlushPort;
@@ -23,7 +21,6 @@ export interface SubscriberPort {
 
 /** Who calls `flush` of a topic that has something to say. */
 export interface FlushPort {
-  /** `waitMs`: how long the batch may wait for company; 0 at the end of this turn of the loop. */
   requestFlush(topic: FlushTarget, wait: FlushWait): void;
 }
 
@@ -35,8 +32,6 @@ export interface FlushTarget {
 export type FlushWait = 'now' | 'window' | 'lazy';
 
 export interface TopicCounters {
-  accepted(): void;
-  duplicate(): void;
   expired(count: number): void;
   /** Publications waiting for a flush, up or down. */
   waiting(change: number): void;

@@ -26,8 +26,8 @@ import type { FlushTarget, FlushWait, TopicContext } from './ports.ts';
 const batchMessagesMax = 1024;
 /** Payload bytes of one flush: a quarter of the smallest outbox worth having, so that one batch never evicts a reader. */
 const batchBytesMax = 128 * 1024;
-/** Different filters and encodings of one topic; more would mean more encodings than subscribers save. */
-const lanesMax = 256;
+/** Different filters (and encodings of them) of one topic: each is asked about every publication. */
+const filteredLanesMax = 256;
 
 interface Waiting {
   publication: Publication;
@@ -42,6 +42,7 @@ export class Topic implements FlushTarget {
   readonly #name: TopicName | undefined;
   /** By encoding and filter. */
   readonly #lanes = new Map<string, Lane>();
+  #filteredLanes = 0;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
 
@@ -62,7 +63,7 @@ export class Topic implements FlushTarget {
     const laneKey = laneKeyOf(spec);
     const lane = this.#lanes.get(laneKey) ?? this.#openLane(laneKey, spec);
     if ('code' in lane) return refused(lane);
-    // What waits was published before: whoever joins now must not get it.
+    // What waits was published before this subscription: it goes to those who were there.
     this.flush();
     lane.shards.add(shard);
     return { ok: true };
@@ -73,7 +74,8 @@ export class Topic implements FlushTarget {
     const laneKey = laneKeyOf(spec);
     const lane = this.#lanes.get(laneKey);
     lane?.shards.delete(shard);
-    if (lane?.shards.size === 0) this.#lanes.delete(laneKey);
+    if (lane?.shards.size === 0) this.#closeLane(laneKey, lane);
+    if (this.#lanes.size === 0) this.#forgetWaiting(); // nobody is left to get it
   }
 
   /** The thread of `shard` died, and its subscribers with it. */
@@ -83,31 +85,17 @@ export class Topic implements FlushTarget {
 
   /** Accepts in the order of the calls; delivery follows in that order. */
   publish(message: Message): Answer {
-    const scope = `topic|${this.key}|${message.from}`;
-    const verdict = this.#ctx.recentKeys.accept(
-      scope,
-      message.key,
-      message.payload.msgpack,
-      this.#ctx.messageIds,
-    );
-    if (verdict.state === 'conflict') return refused(verdict.refusal);
-    const { state, messageId } = verdict;
-    if (state === 'duplicate') {
-      this.#ctx.counters.duplicate();
-      return { ok: true, messageId, isDuplicate: true };
+    const { isNew, answer } = this.#ctx.recentKeys.accept(`topic|${this.key}|${message.from}`, message);
+    if (isNew && this.#lanes.size > 0) {
+      this.#enqueue(this.#publicationOf(message, answer.messageId), message.ttlMs);
     }
-    this.#ctx.counters.accepted();
-    if (this.#lanes.size > 0) this.#enqueue(this.#publicationOf(message, messageId), message.ttlMs);
-    return { ok: true, messageId, isDuplicate: false };
+    return answer;
   }
 
   /** Sends what waits. Called by the flush schedule, and by itself where the order demands it. */
   flush(): void {
     if (this.#waiting.length === 0) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#ctx.counters.waiting(-waiting.length);
+    const waiting = this.#forgetWaiting();
     const publications = this.#withoutStale(waiting);
     if (publications.length === 0) return;
     const batch = new FlushBatch(publications);
@@ -120,12 +108,27 @@ export class Topic implements FlushTarget {
     }
   }
 
+  #closeLane(laneKey: string, lane: Lane): void {
+    this.#lanes.delete(laneKey);
+    if (lane.filter !== undefined) this.#filteredLanes--;
+  }
+
+  #forgetWaiting(): Waiting[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#ctx.counters.waiting(-waiting.length);
+    return waiting;
+  }
+
   #openLane(laneKey: string, spec: LaneSpec): Lane | Refusal {
-    if (this.#lanes.size >= lanesMax) {
-      return refusal('limit_exceeded', `the topic has ${lanesMax} different filters already`);
+    const isFiltered = spec[1] !== '';
+    if (isFiltered && this.#filteredLanes >= filteredLanesMax) {
+      return refusal('limit_exceeded', `the topic has ${filteredLanesMax} different filters already`);
     }
-    const filter = spec[1] === '' ? undefined : compileFilter(JSON.parse(spec[1]) as Record<string, unknown>);
+    const filter = isFiltered ? compileFilter(JSON.parse(spec[1]) as Record<string, unknown>) : undefined;
     if (typeof filter === 'string') return refusal('invalid_filter', filter);
+    if (isFiltered) this.#filteredLanes++;
     const lane: Lane = { spec, filter, shards: new Set() };
     this.#lanes.set(laneKey, lane);
     return lane;
@@ -170,6 +173,7 @@ function waitOf(priority: Priority | undefined): FlushWait {
   return priority === 'low' ? 'lazy' : 'window';
 }
 
+/** Without a filter no string is made: this is asked for every delivery. */
 export function laneKeyOf([encoding, filter]: LaneSpec): string {
-  return `${encoding}${filter}`;
+  return filter === '' ? encoding : encoding + filter;
 }

@@ -1,17 +1,14 @@
 /** What a user actor needs of the world around it. */
 import type { Clock } from '#kit/clock.ts';
-import type { MessageIds } from '#kit/message-id.ts';
 import type { MessageId, SessionId, ShardId, UserId, UserKey } from '#proto/names.ts';
 import type { RecentKeys } from '../protect/recent-keys.ts';
 import type { Message } from '../wire/message.ts';
 
 export interface UserContext {
   clock: Clock;
-  messageIds: MessageIds;
-  /** Idempotency keys of all topics and users of the shard. */
+  /** Gives accepted messages their ids, once per key. One for all topics and users of the shard. */
   recentKeys: RecentKeys;
   sessions: SessionPort;
-  counters: UserCounters;
   /** Connections that one user may have. */
   sessionsMax: number;
 }
@@ -22,11 +19,6 @@ export interface SessionPort {
   deliver(shard: ShardId, sessions: SessionId[], frame: Uint8Array): void;
   /** The same message for the sender's own devices, by the sender's home. */
   copyToSender(sender: UserKey, copy: DirectCopy): void;
-}
-
-export interface UserCounters {
-  accepted(): void;
-  duplicate(): void;
 }
 
 /** A direct message that was accepted and has its id. */

@@ -61,24 +61,17 @@ export class User {
 
   /** A message to this user. Accepted also when no device is connected: direct messages are volatile so far. */
   direct(sender: UserKey, message: Message, sendingSession: SessionId | undefined): Answer {
-    const scope = `user|${this.key}|${sender}`;
-    const verdict = this.#ctx.recentKeys.accept(
-      scope,
-      message.key,
-      message.payload.msgpack,
-      this.#ctx.messageIds,
-    );
-    if (verdict.state === 'conflict') return refused(verdict.refusal);
-    const { state, messageId } = verdict;
-    if (state === 'duplicate') {
-      this.#ctx.counters.duplicate();
-      return { ok: true, messageId, isDuplicate: true };
-    }
-    this.#ctx.counters.accepted();
-    const copy: DirectCopy = { to: this.#id, message, messageId, except: sendingSession };
+    const { isNew, answer } = this.#ctx.recentKeys.accept(`user|${this.key}|${sender}`, message);
+    if (!isNew) return answer;
+    const copy: DirectCopy = {
+      to: this.#id,
+      message,
+      messageId: answer.messageId,
+      except: sendingSession,
+    };
     this.deliver(copy);
     if (sender !== this.key) this.#ctx.sessions.copyToSender(sender, copy);
-    return { ok: true, messageId, isDuplicate: false };
+    return answer;
   }
 
   /** To all devices but one. Encoded once per encoding, one record per shard. */

@@ -22,7 +22,10 @@ export type Decoded =
   | { ok: true; envelope: ClientEnvelope }
   | { ok: false; refusal: Refusal; isEnvelope: boolean; id?: string; op?: string };
 
-/** Never throws, whatever the bytes are. One entry per envelope; a frame that is none at all gives one refusal. */
+/**
+ * Never throws, whatever the bytes are. One entry per envelope; a frame that is none at all gives one refusal, and so do
+ * all entries of an array together that are no envelopes and have no id to answer to.
+ */
 export function decodeFrame(bytes: Uint8Array, encoding: Encoding): Decoded[] {
   let value: unknown;
   try {
@@ -34,7 +37,14 @@ export function decodeFrame(bytes: Uint8Array, encoding: Encoding): Decoded[] {
   if (value.length === 0 || value.length > envelopesPerFrameMax) {
     return [notAnEnvelope(`a frame holds 1 to ${envelopesPerFrameMax} envelopes, not ${value.length}`)];
   }
-  return value.map(decodeEnvelope);
+  return withoutRepeatedJunk(value.map(decodeEnvelope));
+}
+
+function withoutRepeatedJunk(entries: Decoded[]): Decoded[] {
+  const isJunk = (entry: Decoded) => !entry.ok && !entry.isEnvelope && entry.id === undefined;
+  const first = entries.findIndex(isJunk);
+  if (first < 0) return entries;
+  return entries.filter((entry, index) => index === first || !isJunk(entry));
 }
 
 function parseJson(bytes: Uint8Array): unknown {

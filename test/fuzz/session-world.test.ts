@@ -18,8 +18,8 @@ for (const encoding of encodings) {
   test(`a session in the fuzz's world takes every command and is answered, in ${encoding}`, () => {
     const world = new SessionWorld(encoding, undefined, 1);
     const token = tokenOf('ann', { roles: ['admin'] });
-    const [authenticated, connected] = say(world, encoding, { type: 'Auth', id: 'c0', data: { token } });
-    assert.deepEqual([authenticated!.data['op'], connected!.data['op']], ['Auth', 'Connect']);
+    const [connected, authenticated] = say(world, encoding, { type: 'Auth', id: 'c0', data: { token } });
+    assert.deepEqual([connected!.data['op'], authenticated!.data['op']], ['Connect', 'Auth']);
     const commands: [type: string, data: object, answers: string[]][] = [
       ['Ping', { a: 1 }, ['Pong']],
       ['Subscribe', { topic: 'a', filter: { 'payload.n': { gte: 1 } } }, ['Status']],

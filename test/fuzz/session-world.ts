@@ -15,7 +15,7 @@ import { Session } from '../../src/session/session.ts';
 import { Homes } from '../../src/shard/homes.ts';
 import { PendingRequests } from '../../src/shard/pending-requests.ts';
 import { SessionTable } from '../../src/shard/session-table.ts';
-import { publicationCounters, sessionCounters } from '../../src/shard/shard-counters.ts';
+import { acceptanceCounters, sessionCounters, topicCounters } from '../../src/shard/shard-counters.ts';
 import { SubscriberTable } from '../../src/shard/subscriber-table.ts';
 import { ThreadLinks } from '../../src/shard/thread-links.ts';
 import { RoutedTopicPort } from '../../src/shard/topic-port.ts';
@@ -117,13 +117,14 @@ export class SessionWorld {
     const clock = { wallMs: () => 1_767_225_600_000 + this.#nowMs, monotonicMs: () => this.#nowMs };
     const random = seededRandom(seed);
     const messageIds = { next: () => `m-${Math.floor(random.next() * 2 ** 32)}` };
-    const recentKeys = new RecentKeys(clock);
+    const recentKeys = new RecentKeys(clock, messageIds, acceptanceCounters(metrics));
     const homes = new Homes(self, 1);
     const links = new ThreadLinks({ self, clock, metrics }, () => {});
     const subscribers = new SubscriberTable();
-    const actors = { clock, messageIds, recentKeys, counters: publicationCounters(metrics) };
+    const actors = { clock, recentKeys };
     const topics = new TopicTable({
       ...actors,
+      counters: topicCounters(metrics),
       flushes: { requestFlush: (topic) => void this.#flushes.add(topic) },
       subscribers: {
         deliver: (_to, topic, lane, count, frames) => subscribers.deliver(topic, lane, count, frames),

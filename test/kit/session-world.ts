@@ -4,7 +4,14 @@ import { TimerWheel } from '#kit/timer-wheel.ts';
 import type { SessionId, ShardId, Tenant, UserId } from '#proto/names.ts';
 import { derivePermissions } from '../../src/auth/permissions.ts';
 import type { Identity } from '../../src/auth/token-claims.ts';
-import type { Requested, Runnable, SessionContext, Transport, Writable } from '../../src/session/ports.ts';
+import type {
+  AnswerReceiver,
+  Requested,
+  Runnable,
+  SessionContext,
+  Transport,
+  Writable,
+} from '../../src/session/ports.ts';
 import { Session } from '../../src/session/session.ts';
 import { SubscriberTable } from '../../src/shard/subscriber-table.ts';
 import type { Envelope } from './test-client.ts';
@@ -60,7 +67,7 @@ export class SessionWorld {
   /** What `topics.publish` does; replace to make it fail. */
   publish: () => Requested = () => ({ state: 'answered', answer: { ok: true, messageId: 'm-1' as never } });
   /** What `users.attach` does. */
-  attach: () => Requested = () => ({ state: 'answered', answer: { ok: true } });
+  attach: (receiver: AnswerReceiver) => Requested = () => ({ state: 'answered', answer: { ok: true } });
   readonly ready = new Set<Runnable>();
   readonly dirty = new Set<Writable>();
   readonly context: SessionContext;
@@ -152,7 +159,7 @@ export class SessionWorld {
       },
       users: {
         homeOf: () => 0 as ShardId,
-        attach: () => this.attach(),
+        attach: (_user, _session, _encoding, receiver) => this.attach(receiver),
         detach: () => this.#add('detached'),
         direct: () => this.publish(),
       },
@@ -169,7 +176,6 @@ export class SessionWorld {
         subscriptions: (change) => this.#add('subscriptions', change),
         mailbox: (change) => this.#add('mailbox', change),
         mailboxFull: (outcome) => this.#add(`mailbox ${outcome}`),
-        outbox: (changeBytes) => this.#add('outbox', changeBytes),
         wrote: () => this.#add('wrote'),
         slowConsumer: () => this.#add('slow'),
         failed: () => this.#add('failed'),

@@ -1,6 +1,6 @@
 /** `Subscribe`: permission and limits here, then the topic's home. */
-import { refusal } from '#proto/error-codes.ts';
-import { type TopicName, topicKey } from '#proto/names.ts';
+import { filterCharsMax } from '#proto/limits.ts';
+import { everyoneTopic, type TopicName, topicKey } from '#proto/names.ts';
 import { canonicalFilter, compileFilter } from '../../routing/filter.ts';
 import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
 import type { Subscription } from '../session-state.ts';
@@ -9,6 +9,8 @@ export const subscribe: Handler<'Subscribe'> = {
   handle(live, envelope, ctx) {
     const { session, phase } = live;
     const topic = envelope.data.topic as TopicName;
+    if (topic === everyoneTopic)
+      return refuse('invalid_topic', `data.topic "${topic}" belongs to the server; every session gets it`);
     if (!maySubscribe(live, topic)) return refuse('permission_denied', `the token lacks subscribe:${topic}`);
     if (phase.subscriptions.has(topic))
       return refuse('already_subscribed', `data.topic "${topic}" is subscribed already`);
@@ -18,15 +20,12 @@ export const subscribe: Handler<'Subscribe'> = {
         `a connection has at most ${ctx.limits.subscriptionsMax} subscriptions (MAX_SUBSCRIPTIONS)`,
       );
     }
-    const conditions = envelope.data.filter as Record<string, unknown> | undefined;
-    const filter = conditions === undefined ? undefined : compileFilter(conditions);
-    if (typeof filter === 'string')
-      return { do: 'refuse', refusal: refusal('invalid_filter', `data.filter: ${filter}`) };
+    const filter = filterOf(envelope.data.filter as Record<string, unknown> | undefined);
+    if (!filter.ok) return refuse('invalid_filter', `data.filter: ${filter.message}`);
 
     const subscription: Subscription = {
       key: topicKey(phase.identity.tenant, topic),
-      lane: [session.encoding, canonicalFilter(conditions)],
-      isActive: false,
+      lane: [session.encoding, filter.canonical],
     };
     phase.subscriptions.set(topic, subscription);
     ctx.counters.subscriptions(1);
@@ -54,11 +53,23 @@ const finish: NonNullable<Handler<'Subscribe'>['finish']> = (
     }
     return { do: 'refuse', refusal: answer.refusal };
   }
-  if (isCurrent && subscription !== undefined) subscription.isActive = true;
+  if (!isCurrent) return refuse('not_subscribed', `data.topic "${topic}" was unsubscribed meanwhile`);
   // Nothing is stored yet, so that no position is ever in reach.
   const recovery = since === undefined ? {} : { recovered: false };
   return { do: 'reply', data: { topic, class: 'volatile', ...recovery } };
 };
+
+function filterOf(
+  conditions: Record<string, unknown> | undefined,
+): { ok: true; canonical: string } | { ok: false; message: string } {
+  if (conditions === undefined) return { ok: true, canonical: '' };
+  const filter = compileFilter(conditions);
+  if (typeof filter === 'string') return { ok: false, message: filter };
+  const canonical = canonicalFilter(conditions);
+  return canonical.length > filterCharsMax
+    ? { ok: false, message: `a filter has at most ${filterCharsMax} characters as JSON` }
+    : { ok: true, canonical };
+}
 
 /** One's own inbox is always readable; other names of the server take the permission spelled out. */
 function maySubscribe({ phase }: LiveSession, topic: TopicName): boolean {

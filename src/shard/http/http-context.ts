@@ -6,6 +6,7 @@ import type { TokenVerifier } from '../../auth/verify-token.ts';
 import type { Config } from '../../config/load-config.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { MetricsPage } from '../../observe/metrics-page.ts';
+import type { KeyedBuckets } from '../../protect/keyed-buckets.ts';
 import type { TopicPort, UserPort } from '../../session/ports.ts';
 
 export interface HttpContext {
@@ -17,6 +18,8 @@ export interface HttpContext {
   clock: Clock;
   correlations: MessageIds;
   tokens: TokenVerifier;
+  /** Calls per user with a token; undefined: no limit. API keys are the operator's own. */
+  callRates: KeyedBuckets | undefined;
   topics: TopicPort;
   users: UserPort;
   metricsPage: MetricsPage;

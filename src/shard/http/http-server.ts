@@ -3,7 +3,12 @@
  * Thread: shard. Made by shard.ts; the same server carries the WebSocket upgrades.
  */
 import { readFileSync } from 'node:fs';
-import { createServer, type Server as HttpServer, type RequestListener } from 'node:http';
+import {
+  createServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type RequestListener,
+} from 'node:http';
 import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https';
 import swagger from '@fastify/swagger';
 import { type FastifyInstance, fastify } from 'fastify';
@@ -33,11 +38,10 @@ export async function openHttpEndpoint(ctx: HttpContext): Promise<HttpEndpoint> 
   let server: HttpServer | HttpsServer | undefined;
   const app = fastify({
     serverFactory: (listener) => (server = makeServer(ctx.config, listener)),
-    trustProxy: ctx.config.trustProxy,
     bodyLimit: ctx.config.messageBytesMax,
     logger: false,
     genReqId: () => ctx.correlations.next(),
-    // Both were checked by the primary when the thread started; repeated per request they would cost for nothing.
+    // While the server drains, /health/ready says so itself; fastify's own 503 would hide it.
     return503OnClosing: false,
   });
   logFailures(app, ctx.log);
@@ -69,6 +73,8 @@ function makeServer(config: Config, listener: RequestListener): HttpServer | Htt
     keepAliveTimeout: keepAliveTimeoutMs,
     connectionsCheckingInterval: checkIntervalMs,
     maxHeaderSize: headerBytesMax,
+    // Any other upgrade is ignored, as RFC 9110 (7.8) allows: the request is answered as if it had not asked.
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
   };
   if (config.tlsCert === undefined || config.tlsKey === undefined) return createServer(options, listener);
   const tls = {

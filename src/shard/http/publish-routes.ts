@@ -16,7 +16,9 @@ import {
 import { type Static, Type } from '#proto/schema.ts';
 import type { Identity } from '../../auth/token-claims.ts';
 import type { AnswerReceiver, Correlation, Requested } from '../../session/ports.ts';
+import { checkValue } from '../../wire/check-value.ts';
 import { type Answer, type Message, messageOf } from '../../wire/message.ts';
+import { WireError } from '../../wire/wire-error.ts';
 import { callerOf } from './http-caller.ts';
 import type { HttpContext } from './http-context.ts';
 import { ErrorBody, RefusedRequest } from './http-errors.ts';
@@ -63,6 +65,7 @@ const answers = {
   403: ErrorBody,
   409: ErrorBody,
   413: ErrorBody,
+  429: ErrorBody,
   503: ErrorBody,
 };
 const schemaOf = (description: string, body: object) => ({
@@ -121,7 +124,18 @@ function requestedMessage(body: MessageBody, caller: Identity): Message {
   if (from !== caller.userId && !caller.permissions.isAdmin) {
     throw refuse(refusal('permission_denied', `the token lacks admin, which body.from "${from}" needs`));
   }
+  assertPlain(body.payload);
   return messageOf(from, body as Parameters<typeof messageOf>[1]);
+}
+
+/** What a WebSocket client could not send either: a payload is the third level of its envelope. */
+function assertPlain(payload: unknown): void {
+  try {
+    checkValue(payload, 3);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    throw refuse(refusal('bad_request', `body.payload: ${error.message}`));
+  }
 }
 
 function assertAllowed(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { Networks } from '#kit/address.ts';
 import type { ShardId } from '#proto/names.ts';
 import { Admission } from '../../../src/accept/admission.ts';
 import { handOver } from '../../../src/accept/handover.ts';
@@ -27,7 +28,7 @@ beforeEach(() => {
     connectionsMax: 100,
     connectionsPerAddressMax: 100,
     handshakeRate: { permits: 1, intervalMs: 1, burst: 0 },
-    trustedProxies: [],
+    trustedProxies: new Networks([]),
   });
 });
 afterEach(() => shards.close());

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { Networks } from '#kit/address.ts';
 import { systemClock } from '#kit/clock.ts';
 import { Admission, type AdmissionLimits, spareConnections } from '../../../src/accept/admission.ts';
 import { type Listener, openListener } from '../../../src/accept/listener.ts';
@@ -25,7 +26,7 @@ async function open(
     connectionsMax: 1000,
     connectionsPerAddressMax: 1000,
     handshakeRate: { permits: 1000, intervalMs: 1, burst: 0 },
-    trustedProxies: [],
+    trustedProxies: new Networks([]),
     ...limits,
   });
   const listener = await openListener(host, 0, {

@@ -54,7 +54,7 @@ function publish(provider: Provider, keys: unknown[]): void {
 
 async function loaded(provider: Provider, settings: Partial<KeySettings> = {}): Promise<KeySet> {
   const keys = openKeySet(keySettings({ jwtJwksUrl: provider.url, ...settings }), undefined);
-  await keys.load();
+  await keys.open();
   return keys;
 }
 
@@ -205,6 +205,6 @@ test('while the provider fails, the keys that are there stay in use', async (t) 
   keys.verifierFor('unknown');
   await until(() => provider.requests === 2);
   publish(provider, []);
-  await assert.rejects(keys.load(), /no usable key/);
+  await assert.rejects(keys.open(), /no usable key/);
   assert.equal(isGood(keys, 'EdDSA', 'e', ed25519), true);
 });

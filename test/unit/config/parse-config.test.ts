@@ -14,6 +14,7 @@ const wrongValues: Record<string, string> = {
   SHARDS: '0',
   AUTH_QUERY_TOKEN: 'maybe',
   JWT_ALGORITHMS: 'none',
+  TRUST_PROXY: '10.0.0.0/33',
   MAX_CONNECTIONS: '-5',
   MAX_CONNECTIONS_PER_IP: '0',
   MAX_CONNECTIONS_PER_USER: '1.5',

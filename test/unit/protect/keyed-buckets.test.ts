@@ -33,40 +33,29 @@ test('a flood of keys never passes the bound; the oldest are forgotten', () => {
   assert.equal(buckets.take('key-989', 0), 0, 'the eleventh was forgotten and starts afresh');
 });
 
-test('a sweep forgets full buckets, and those alone', () => {
+test('full buckets are forgotten while others are used, and those alone', () => {
   const buckets = new KeyedBuckets(rate);
-  buckets.take('old', 0);
-  buckets.take('young', 900);
-  buckets.sweep(1000);
+  for (let index = 0; index < 100; index++) buckets.take(`old-${index}`, 0);
+  for (let index = 0; index < 64; index++) buckets.take('young', 900);
+  for (let index = 0; index < 64; index++) buckets.take('young', 1000);
   assert.equal(buckets.size, 1);
   assert.equal(buckets.take('young', 1000), 900, 'the young one still waits');
-  buckets.sweep(10_000);
-  assert.equal(buckets.size, 0);
 });
 
-test('a sweep looks at no more than it was told to, and the next one at others', () => {
-  const buckets = new KeyedBuckets({ permits: 2, intervalMs: 1000, burst: 0 });
-  for (let index = 0; index < 10; index++) buckets.take(`full-${index}`, 0);
-  buckets.sweep(10_000, 4);
-  assert.equal(buckets.size, 6);
-  for (let index = 0; index < 4; index++) buckets.take(`busy-${index}`, 10_000);
-  buckets.sweep(10_000, 6);
-  assert.equal(buckets.size, 4);
-});
-
-test('a sweep over busy buckets moves on from one to the next', () => {
+test('a flood of new keys never outruns the forgetting of old ones', () => {
   const buckets = new KeyedBuckets(rate);
-  for (const key of ['busy-1', 'busy-2', 'busy-3']) buckets.take(key, 0);
-  buckets.take('late', 0);
-  buckets.sweep(500, 3);
-  assert.equal(buckets.size, 4);
-  for (const key of ['busy-1', 'busy-2', 'busy-3']) buckets.take(key, 1000);
-  buckets.sweep(1000, 1);
-  assert.equal(buckets.size, 3, 'the first that the second sweep looks at is the one that the first did not');
+  for (let second = 0; second < 20; second++) {
+    for (let index = 0; index < 1000; index++) buckets.take(`${second}-${index}`, second * 1000);
+  }
+  assert.ok(buckets.size < 2500, `two seconds of keys at most, not ${buckets.size}`);
 });
 
-test('a sweep of nothing does nothing', () => {
+test('busy buckets in front do not keep full ones behind them', () => {
   const buckets = new KeyedBuckets(rate);
-  buckets.sweep(1e9);
-  assert.equal(buckets.size, 0);
+  for (let index = 0; index < 300; index++) buckets.take(`busy-${index}`, 0);
+  for (let index = 0; index < 300; index++) buckets.take(`idle-${index}`, 0);
+  for (let second = 1; second <= 3; second++) {
+    for (let index = 0; index < 300; index++) buckets.take(`busy-${index}`, second * 1000 + 500);
+  }
+  assert.equal(buckets.size, 300);
 });

@@ -1,7 +1,7 @@
 /** Idempotency keys: the same key gives the first result, another body is a conflict, and memory is bounded. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type KeyVerdict, RecentKeys } from '../../../src/protect/recent-keys.ts';
+import { type Acceptance, RecentKeys } from '../../../src/protect/recent-keys.ts';
 import { countingIds, ManualClock } from './manual-clock.ts';
 
 const rememberMs = 5 * 60_000;
@@ -11,11 +11,26 @@ const other = Buffer.from('other');
 
 function open() {
   const clock = new ManualClock();
-  const keys = new RecentKeys(clock);
-  const ids = countingIds();
-  const accept = (scope: string, key: string | undefined, body: Uint8Array): KeyVerdict =>
-    keys.accept(scope, key, body, ids);
-  return { clock, keys, accept };
+  const counts = { accepted: 0, duplicate: 0 };
+  const keys = new RecentKeys(clock, countingIds(), {
+    accepted: () => void counts.accepted++,
+    duplicate: () => void counts.duplicate++,
+  });
+  const accept = (scope: string, key: string | undefined, body: Uint8Array, event?: string) =>
+    verdictOf(
+      keys.accept(scope, {
+        ...(key === undefined ? {} : { key }),
+        ...(event === undefined ? {} : { event }),
+        payload: { msgpack: body },
+      }),
+    );
+  return { clock, keys, counts, accept };
+}
+
+function verdictOf({ isNew, answer }: Acceptance) {
+  if (!answer.ok) return { state: 'conflict', refusal: answer.refusal };
+  assert.equal(answer.isDuplicate, !isNew);
+  return { state: isNew ? 'new' : 'duplicate', messageId: answer.messageId };
 }
 
 test('a new key is new, and the same again is a duplicate of it', () => {
@@ -47,6 +62,33 @@ test('bodies that differ in one bit, in length or in order are different', () =>
       assert.equal(accept('t|ann', 'k', candidate).state, at === index ? 'duplicate' : 'conflict');
     }
   }
+});
+
+test('the event belongs to the body', () => {
+  const { accept } = open();
+  accept('t|ann', 'k', hello, 'deploy');
+  assert.equal(accept('t|ann', 'k', hello, 'rollback').state, 'conflict');
+  assert.equal(accept('t|ann', 'k', hello).state, 'conflict');
+  assert.equal(accept('t|ann', 'k', hello, 'deploy').state, 'duplicate');
+});
+
+test('what is accepted and what is repeated is counted, a conflict is neither', () => {
+  const { accept, counts } = open();
+  accept('t|ann', 'k', hello);
+  accept('t|ann', undefined, hello);
+  accept('t|ann', 'k', hello);
+  accept('t|ann', 'k', other);
+  assert.deepEqual(counts, { accepted: 2, duplicate: 1 });
+});
+
+test('a message without a key is not even packed', () => {
+  const { keys } = open();
+  const payload = {
+    get msgpack(): Uint8Array {
+      throw new Error('packed');
+    },
+  };
+  assert.equal(keys.accept('t|ann', { payload }).isNew, true);
 });
 
 test('a key counts in its own scope only', () => {

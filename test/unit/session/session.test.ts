@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { refusal } from '#proto/error-codes.ts';
+import type { AnswerReceiver } from '../../../src/session/ports.ts';
 import { SessionWorld } from '../../kit/session-world.ts';
 
 const publish = { type: 'Broadcast', id: 'b1', data: { topic: 'a', payload: 1 } };
@@ -129,7 +130,7 @@ test('without a token only Auth and Ping are heard, and after ten seconds nothin
   world.send(authenticated.session, { type: 'Auth', id: 'a', data: { token: 'ann' } });
   assert.deepEqual(
     authenticated.transport.envelopes().map((envelope) => envelope.data.op),
-    ['Auth', 'Connect'],
+    ['Connect', 'Auth'],
   );
   world.pass(10_100);
   assert.equal(transport.closed?.code, 4500);
@@ -138,12 +139,16 @@ test('without a token only Auth and Ping are heard, and after ten seconds nothin
 
 test('envelopes sent before the homes have answered wait, and are handled in order', () => {
   const world = new SessionWorld();
-  world.attach = () => ({ state: 'pending', correlation: 1 });
+  let home: AnswerReceiver | undefined;
+  world.attach = (receiver) => {
+    home = receiver;
+    return { state: 'pending', correlation: 1 };
+  };
   const { session, transport } = world.open();
   world.send(session, { type: 'Ping', id: 'p1' });
   world.send(session, { type: 'Ping', id: 'p2' });
   assert.deepEqual(transport.envelopes(), []);
-  session.onAnswer(1, { ok: true });
+  home?.onAnswer(1, { ok: true });
   world.turn();
   assert.deepEqual(
     transport.envelopes().map((envelope) => envelope.id ?? envelope.data.op),

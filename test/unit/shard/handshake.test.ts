@@ -1,6 +1,7 @@
 /** What an upgrade request asks for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Networks } from '#kit/address.ts';
 import { clientAddress } from '../../../src/shard/client-address.ts';
 import { type HandshakeRequest, isOriginAllowed, readHandshake } from '../../../src/shard/handshake.ts';
 
@@ -70,7 +71,7 @@ test('origins match exactly, the own host always, programs without an origin alw
 });
 
 test('X-Forwarded-For is believed from trusted proxies only, read from the right', () => {
-  const trusted = ['10.0.0.1', '10.0.0.2'];
+  const trusted = new Networks(['10.0.0.1', '10.0.0.2']);
   assert.equal(clientAddress('::ffff:9.9.9.9', '1.1.1.1', trusted), '9.9.9.9');
   assert.equal(clientAddress('10.0.0.1', '1.1.1.1', trusted), '1.1.1.1');
   assert.equal(clientAddress('10.0.0.1', '6.6.6.6, 1.1.1.1, 10.0.0.2', trusted), '1.1.1.1');

@@ -176,12 +176,13 @@ test('when a shard died all of its lanes are dropped, and no lane of another', (
   assert.equal(world.topic.isIdle, true);
 });
 
-test('a topic is not idle while a publication waits', () => {
+test('what waits is forgotten with the last subscriber, and the topic is idle', () => {
   const world = new TopicWorld();
   world.topic.subscribe(shard0, json);
   world.publish(1);
-  world.topic.unsubscribe(shard0, json);
   assert.equal(world.topic.isIdle, false);
+  world.topic.unsubscribe(shard0, json);
+  assert.equal(world.topic.isIdle, true);
   world.topic.flush();
   assert.deepEqual([world.topic.isIdle, world.deliveries.length, world.counts.waiting], [true, 0, 0]);
 });

@@ -39,16 +39,16 @@ export class TopicWorld {
   constructor(name = 'chat:a') {
     this.topic = new Topic(topicKey('default' as Tenant, name as TopicName), {
       clock: this.clock,
-      messageIds: countingIds(),
-      recentKeys: new RecentKeys(this.clock),
+      recentKeys: new RecentKeys(this.clock, countingIds(), {
+        accepted: () => void this.counts.accepted++,
+        duplicate: () => void this.counts.duplicate++,
+      }),
       subscribers: {
         deliver: (shard, topic, lane, frameCount, frames) =>
           void this.deliveries.push({ shard, topic, lane, frameCount, frames }),
       },
       flushes: { requestFlush: (_topic: FlushTarget, wait) => void this.waits.push(wait) },
       counters: {
-        accepted: () => void this.counts.accepted++,
-        duplicate: () => void this.counts.duplicate++,
         expired: (count) => {
           this.counts.expired += count;
         },

@@ -14,17 +14,17 @@ const nothing = () => {};
 /** A topic and a user of the same name: both are at home on the same shard. */
 function open(name: string) {
   const clock = new ManualClock();
-  const shared = { clock, messageIds: countingIds(), recentKeys: new RecentKeys(clock) };
+  const recentKeys = new RecentKeys(clock, countingIds(), { accepted: nothing, duplicate: nothing });
+  const shared = { clock, recentKeys };
   const topic = new Topic(topicKey(tenant, name as TopicName), {
     ...shared,
     subscribers: { deliver: nothing },
     flushes: { requestFlush: nothing },
-    counters: { accepted: nothing, duplicate: nothing, expired: nothing, waiting: nothing },
+    counters: { expired: nothing, waiting: nothing },
   });
   const user = new User(userKey(tenant, name as UserId), {
     ...shared,
     sessions: { deliver: nothing, copyToSender: nothing },
-    counters: { accepted: nothing, duplicate: nothing },
     sessionsMax: 1,
   });
   return { topic, user };

@@ -25,15 +25,13 @@ class UserWorld {
   constructor(sessionsMax = 50) {
     this.user = new User(key('ben'), {
       clock: this.clock,
-      messageIds: countingIds(),
-      recentKeys: new RecentKeys(this.clock),
+      recentKeys: new RecentKeys(this.clock, countingIds(), {
+        accepted: () => void this.counts.accepted++,
+        duplicate: () => void this.counts.duplicate++,
+      }),
       sessions: {
         deliver: (shard, sessions, frame) => void this.deliveries.push({ shard, sessions, frame }),
         copyToSender: (sender, copy) => void this.copies.push({ sender, copy }),
-      },
-      counters: {
-        accepted: () => void this.counts.accepted++,
-        duplicate: () => void this.counts.duplicate++,
       },
       sessionsMax,
     });
