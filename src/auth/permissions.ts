@@ -56,25 +56,44 @@ export class Permissions {
   }
 }
 
-/**
- * Permissions of a token: its own and those of its roles, together. With neither claim: the role `user`.
- * `configuredRoles` win over built-in ones of the same name; unknown roles give nothing.
- */
-export function derivePermissions(
-  claims: { roles?: readonly string[]; permissions?: readonly string[] },
-  configuredRoles: Readonly<Record<string, readonly string[]>>,
-): Permissions {
-  const roles = claims.roles ?? (claims.permissions === undefined ? ['user'] : []);
-  const fromRoles = roles.flatMap((role) => rolePermissions(role, configuredRoles));
-  return new Permissions([...fromRoles, ...(claims.permissions ?? [])]);
-}
+export type ConfiguredRoles = Readonly<Record<string, readonly string[]>>;
 
-function rolePermissions(
-  role: string,
-  configuredRoles: Readonly<Record<string, readonly string[]>>,
-): readonly string[] {
-  if (Object.hasOwn(configuredRoles, role)) return configuredRoles[role] ?? [];
-  return Object.hasOwn(builtInRoles, role) ? (builtInRoles[role] ?? []) : [];
+/** Different lists of roles that are remembered; a token may carry any list. */
+const roleListsMax = 256;
+
+/**
+ * Permissions of tokens: their own and those of their roles, together. With neither claim: the role `user`.
+ * `configuredRoles` win over built-in ones of the same name; unknown roles give nothing.
+ * Tokens that have roles only share one object per list of roles: most connections of a server are of one kind.
+ */
+export class PermissionSource {
+  readonly #configuredRoles: ConfiguredRoles;
+  readonly #byRoles = new Map<string, Permissions>();
+
+  constructor(configuredRoles: ConfiguredRoles) {
+    this.#configuredRoles = configuredRoles;
+  }
+
+  of({ roles, permissions }: { roles?: readonly string[]; permissions?: readonly string[] }): Permissions {
+    if (permissions === undefined) return this.#ofRoles(roles ?? ['user']);
+    return new Permissions([...this.#entriesOf(roles ?? []), ...permissions]);
+  }
+
+  #ofRoles(roles: readonly string[]): Permissions {
+    const name = JSON.stringify(roles);
+    const known = this.#byRoles.get(name);
+    if (known !== undefined) return known;
+    const permissions = new Permissions(this.#entriesOf(roles));
+    if (this.#byRoles.size < roleListsMax) this.#byRoles.set(name, permissions);
+    return permissions;
+  }
+
+  #entriesOf(roles: readonly string[]): string[] {
+    return roles.flatMap((role) => {
+      if (Object.hasOwn(this.#configuredRoles, role)) return this.#configuredRoles[role] ?? [];
+      return Object.hasOwn(builtInRoles, role) ? (builtInRoles[role] ?? []) : [];
+    });
+  }
 }
 
 /** Greedy glob with one step back: O(pattern x name) at worst, both are short. */

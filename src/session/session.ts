@@ -42,7 +42,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   /** From the first good token on. */
   #attachment: Attachment | undefined;
   /** Commands whose answers are on their way. */
-  readonly #waiting = new Map<Correlation, WaitingCommand>();
+  #waiting: Map<Correlation, WaitingCommand> | undefined;
   #isReadingPaused = false;
 
   constructor(id: SessionId, encoding: Encoding, transport: Transport, ctx: SessionContext) {
@@ -120,8 +120,8 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
 
   /** The home of a pending request has answered. */
   onAnswer(correlation: Correlation, answer: Answer): void {
-    const waiting = this.#waiting.get(correlation);
-    this.#waiting.delete(correlation);
+    const waiting = this.#waiting?.get(correlation);
+    this.#waiting?.delete(correlation);
     const live = this.#live();
     if (waiting === undefined || live === undefined) return;
     const { envelope } = waiting;
@@ -204,7 +204,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     const { envelope } = verdict;
     const live = this.#live();
     if (live === undefined) return this.#handleBeforeLive(envelope);
-    if (this.#waiting.size >= waitingMax) {
+    if (this.#waiting !== undefined && this.#waiting.size >= waitingMax) {
       return this.#replies.error(
         envelope,
         refusal('busy', `${waitingMax} commands wait for their answers`, 1000),
@@ -252,6 +252,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
       case 'refuse':
         return this.#replies.error(envelope, outcome.refusal);
       case 'wait':
+        this.#waiting ??= new Map();
         this.#waiting.set(outcome.correlation, outcome.command);
         return;
       case 'authenticate':

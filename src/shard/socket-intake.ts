@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '#kit/clock.ts';
 import type { TimerEntry, TimerToken, TimerWheel } from '#kit/timer-wheel.ts';
 import type { AdmissionVerdict } from '#proto/control.ts';
+import { reshape } from './arrived-socket.ts';
 
 /**
  * A socket that has not become a request by then is destroyed: the second wall behind headersTimeout, which Node applies
@@ -35,12 +36,13 @@ export class SocketIntake {
     ctx.server.on('request', (request) => this.stopWaiting(request.socket));
   }
 
-  adopt(socket: Socket, address: string, verdict: AdmissionVerdict): void {
+  adopt(arrived: Socket, address: string, verdict: AdmissionVerdict): void {
+    const socket = reshape(arrived);
     socket.setNoDelay(true);
     const key = keyOf(socket);
     const adopted = new AdoptedSocket(socket, verdict, this.#ctx);
     this.#sockets.set(key, adopted);
-    socket.once('close', () => {
+    socket.on('close', () => {
       adopted.stopWaiting();
       if (this.#sockets.get(key) === adopted) this.#sockets.delete(key);
       this.#ctx.onClosed(address);

@@ -76,17 +76,20 @@ export class Upgrade {
 
   /** The 'upgrade' event of the HTTP server. */
   onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => socket.destroy()); // a reset during the handshake is the client's affair
+    socket.on('error', destroyIt); // a reset during the handshake is the client's affair
     const asked = requestOf(request);
     const handshake = readHandshake(asked, this.#ctx.config.authQueryToken);
     const forwarded = this.#forwardedAddress(request);
     const reason = this.#refusalOf(asked, handshake, forwarded, socket);
     if (reason !== undefined) return this.#refuse(socket, reason);
+    socket.cork();
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       this.#ctx.onUpgraded(socket);
       if (forwarded !== undefined) this.#countForwarded(webSocket, forwarded);
       this.#begin(webSocket, socket, handshake);
     });
+    // After the session's own request, so that the response and its first frame leave in one write.
+    this.#ctx.sessionContext.schedule.requestWrite({ write: () => socket.uncork() });
   }
 
   #refusalOf(
@@ -150,9 +153,10 @@ export class Upgrade {
       if (isBinary === isBinaryExpected) session.onFrame(bytes);
       else session.close('unsupported_data');
     });
-    webSocket.on('ping', () => session.onHeard());
-    webSocket.on('pong', () => session.onHeard());
-    webSocket.on('error', () => {}); // broken framing: ws closes with the code of RFC 6455, 'close' follows
+    const onHeard = () => session.onHeard();
+    webSocket.on('ping', onHeard);
+    webSocket.on('pong', onHeard);
+    webSocket.on('error', ignore); // broken framing: ws closes with the code of RFC 6455, 'close' follows
     webSocket.on('close', (code: number) => {
       sessions.delete(session.id);
       session.onTransportClosed(code);
@@ -162,11 +166,17 @@ export class Upgrade {
 
   #rejectToken(webSocket: WebSocket, verdict: TokenVerdict & { ok: false }): void {
     this.#ctx.metrics.addTo('connectionsRefused', 'unauthorized');
-    webSocket.on('error', () => {});
+    webSocket.on('error', ignore);
     const { code, reason } = closeCodes.unauthorized;
     webSocket.close(code, `${reason}: ${verdict.refusal.message}`);
   }
 }
+
+/** Listeners of every connection: one function for all, which keeps nothing of a handshake alive. */
+function destroyIt(this: Duplex): void {
+  this.destroy();
+}
+function ignore(): void {}
 
 function requestOf(request: IncomingMessage): HandshakeRequest {
   return {

@@ -2,7 +2,7 @@
 
 import { TimerWheel } from '#kit/timer-wheel.ts';
 import type { SessionId, ShardId, Tenant, UserId } from '#proto/names.ts';
-import { derivePermissions } from '../../src/auth/permissions.ts';
+import { PermissionSource } from '../../src/auth/permissions.ts';
 import type { Identity } from '../../src/auth/token-claims.ts';
 import type {
   AnswerReceiver,
@@ -96,7 +96,7 @@ export class SessionWorld {
     return {
       userId: user as UserId,
       tenant: 'default' as Tenant,
-      permissions: derivePermissions({}, {}),
+      permissions: new PermissionSource({}).of({}),
       expiresAtMs: this.clock.wallMs() + expiresInMs,
     };
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { actions, derivePermissions, Permissions } from '../../../src/auth/permissions.ts';
+import { actions, PermissionSource, Permissions } from '../../../src/auth/permissions.ts';
 
 function mayPublish(pattern: string, name: string): boolean {
   return new Permissions([`publish:${pattern}`]).allows('publish', name);
@@ -111,7 +111,7 @@ test('an admin: topic is allowed to those who name it, and to those with admin',
 });
 
 test('without roles and permissions a token has the role user', () => {
-  const permissions = derivePermissions({}, {});
+  const permissions = new PermissionSource({}).of({});
   for (const action of ['subscribe', 'publish', 'history', 'presence', 'direct'] as const) {
     assert.equal(permissions.allows(action, 'chat:a'), true, action);
     assert.equal(permissions.allows(action, 'admin:a'), false, action);
@@ -123,21 +123,21 @@ test('without roles and permissions a token has the role user', () => {
 });
 
 test('permissions alone replace the role user, and an empty list allows nothing', () => {
-  const permissions = derivePermissions({ permissions: ['subscribe:news'] }, {});
+  const permissions = new PermissionSource({}).of({ permissions: ['subscribe:news'] });
   assert.equal(permissions.allows('subscribe', 'news'), true);
   assert.equal(permissions.allows('publish', 'news'), false);
-  assert.equal(derivePermissions({ permissions: [] }, {}).allows('subscribe', 'news'), false);
-  assert.equal(derivePermissions({ roles: [] }, {}).allows('subscribe', 'news'), false);
+  assert.equal(new PermissionSource({}).of({ permissions: [] }).allows('subscribe', 'news'), false);
+  assert.equal(new PermissionSource({}).of({ roles: [] }).allows('subscribe', 'news'), false);
 });
 
 test('roles and permissions add up', () => {
-  const permissions = derivePermissions({ roles: ['user'], permissions: ['broadcast:all'] }, {});
+  const permissions = new PermissionSource({}).of({ roles: ['user'], permissions: ['broadcast:all'] });
   assert.equal(permissions.allows('broadcast', 'all'), true);
   assert.equal(permissions.allows('publish', 'chat:a'), true);
 });
 
 test('the role admin may do everything, in admin: topics too', () => {
-  const permissions = derivePermissions({ roles: ['admin'] }, {});
+  const permissions = new PermissionSource({}).of({ roles: ['admin'] });
   for (const action of actions) {
     const name = action === 'broadcast' ? 'all' : 'admin:audit';
     assert.equal(permissions.allows(action, name), true, action);
@@ -147,10 +147,17 @@ test('the role admin may do everything, in admin: topics too', () => {
 
 test('a configured role wins over a built-in one of its name; an unknown role gives nothing', () => {
   const configured = { user: ['subscribe:news'], support: ['publish:support:*'] };
-  assert.equal(derivePermissions({}, configured).allows('publish', 'chat:a'), false);
-  assert.equal(derivePermissions({}, configured).allows('subscribe', 'news'), true);
-  assert.equal(derivePermissions({ roles: ['support'] }, configured).allows('publish', 'support:1'), true);
+  assert.equal(new PermissionSource(configured).of({}).allows('publish', 'chat:a'), false);
+  assert.equal(new PermissionSource(configured).of({}).allows('subscribe', 'news'), true);
+  assert.equal(
+    new PermissionSource(configured).of({ roles: ['support'] }).allows('publish', 'support:1'),
+    true,
+  );
   for (const role of ['nobody', 'constructor', '__proto__', 'toString']) {
-    assert.equal(derivePermissions({ roles: [role] }, configured).allows('subscribe', 'news'), false, role);
+    assert.equal(
+      new PermissionSource(configured).of({ roles: [role] }).allows('subscribe', 'news'),
+      false,
+      role,
+    );
   }
 });

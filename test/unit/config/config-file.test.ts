@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { derivePermissions } from '../../../src/auth/permissions.ts';
+import { PermissionSource } from '../../../src/auth/permissions.ts';
 import { ConfigError, parseConfig } from '../../../src/config/load-config.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'carillon-config-'));
@@ -31,7 +31,10 @@ test('roles of the file are roles of the configuration', () => {
   const roles = { support: ['subscribe:*', 'publish:support:*'], none: [] };
   const config = parseConfig({ CARILLON_CONFIG: fileWith(JSON.stringify({ roles })) }, false);
   assert.deepEqual(config.roles, roles);
-  assert.equal(derivePermissions({ roles: ['support'] }, config.roles).allows('publish', 'support:7'), true);
+  assert.equal(
+    new PermissionSource(config.roles).of({ roles: ['support'] }).allows('publish', 'support:7'),
+    true,
+  );
 });
 
 test('an empty object is a good file', () => {
@@ -42,7 +45,7 @@ test('a role named like an inherited property is a role like any other', () => {
   const path = fileWith('{"roles": {"constructor": ["publish:a"], "__proto__": ["publish:b"]}}');
   const { roles } = parseConfig({ CARILLON_CONFIG: path }, false);
   assert.deepEqual(Object.keys(roles).sort(), ['__proto__', 'constructor']);
-  assert.equal(derivePermissions({ roles: ['__proto__'] }, roles).allows('publish', 'b'), true);
+  assert.equal(new PermissionSource(roles).of({ roles: ['__proto__'] }).allows('publish', 'b'), true);
   assert.equal(({} as { publish?: unknown }).publish, undefined);
 });
 
