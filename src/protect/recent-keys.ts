@@ -22,8 +22,8 @@ interface Remembered {
 
 /** What of a message is compared when its key comes again. */
 export interface KeyedMessage {
-  key?: string;
-  event?: string;
+  key?: string | undefined;
+  event?: string | undefined;
   payload: { msgpack: Uint8Array };
 }
 

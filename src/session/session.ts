@@ -183,9 +183,10 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
 
   // ---- envelopes
 
-  /** What is no envelope takes no room: it is answered at once. */
+  /** What is no envelope takes no room: it is answered at once, unless `Connect` has to come first. */
   #accept(entry: Decoded): void {
-    if (!entry.ok && !entry.isEnvelope) return this.#guarded(entry, () => this.#handle(entry));
+    if (!entry.ok && !entry.isEnvelope && this.#phase.name !== 'attaching')
+      return this.#guarded(entry, () => this.#handle(entry));
     if (this.#mailbox.tryPush(entry) === 'queued') {
       this.#ctx.counters.mailbox(1);
       return;

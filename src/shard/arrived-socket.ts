@@ -12,10 +12,21 @@ interface WithHandle {
   _handle: object | null;
 }
 
+/** One read at a time, in one buffer of the thread. Node would allocate 64 KiB for each read, and give most of it back. */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+
 /** `arrived` must not be used afterwards. The new one is paused, and nothing was read. */
 export function reshape(arrived: Socket): Socket {
   const { _handle: handle, allowHalfOpen } = arrived as Socket & WithHandle & { allowHalfOpen: boolean };
   if (!handle) return arrived;
   (arrived as Socket & WithHandle)._handle = null;
-  return new Socket({ handle, allowHalfOpen, pauseOnCreate: true } as object);
+  const socket = new Socket({
+    ...{ handle, allowHalfOpen, pauseOnCreate: true },
+    onread: {
+      buffer: readBuffer,
+      callback: (bytesRead: number, buffer: Uint8Array) =>
+        socket.push(Buffer.from(buffer.subarray(0, bytesRead))),
+    },
+  } as object);
+  return socket;
 }

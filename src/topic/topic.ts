@@ -138,10 +138,11 @@ export class Topic implements FlushTarget {
     return {
       type: 'Broadcast',
       id,
-      ...(this.#name === undefined ? {} : { topic: this.#name }),
+      topic: this.#name,
       from,
-      ...(event === undefined ? {} : { event }),
-      ...(priority === undefined ? {} : { priority }),
+      to: undefined,
+      event,
+      priority,
       payload,
       timestamp: this.#ctx.clock.wallMs(),
     };

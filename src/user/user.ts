@@ -22,6 +22,10 @@ interface Device {
   encoding: Encoding;
 }
 
+interface DeviceGroup extends Device {
+  sessions: SessionId[];
+}
+
 export class User {
   readonly key: UserKey;
   readonly #id: UserId;
@@ -76,20 +80,26 @@ export class User {
 
   /** To all devices but one. Encoded once per encoding, one record per shard. */
   deliver(copy: DirectCopy): void {
-    const groups = new Map<string, Device & { sessions: SessionId[] }>();
-    for (const [session, device] of this.#devices) {
-      if (session === copy.except) continue;
-      const name = `${device.shard}|${device.encoding}`;
-      const group = groups.get(name) ?? { ...device, sessions: [] };
-      group.sessions.push(session);
-      groups.set(name, group);
-    }
+    const groups = this.#groupsWithout(copy.except);
+    if (groups.length === 0) return;
     const publication = this.#publicationOf(copy);
     const frames: { [Key in Encoding]?: Uint8Array } = {};
-    for (const { shard, encoding, sessions } of groups.values()) {
+    for (const { shard, encoding, sessions } of groups) {
       frames[encoding] ??= encodePublication(publication, encoding);
       this.#ctx.sessions.deliver(shard, sessions, frames[encoding]);
     }
+  }
+
+  /** Devices that get the same bytes by the same way. A handful, so that looking through them beats a map. */
+  #groupsWithout(except: SessionId | undefined): DeviceGroup[] {
+    const groups: DeviceGroup[] = [];
+    for (const [session, { shard, encoding }] of this.#devices) {
+      if (session === except) continue;
+      const group = groups.find((other) => other.shard === shard && other.encoding === encoding);
+      if (group === undefined) groups.push({ shard, encoding, sessions: [session] });
+      else group.sessions.push(session);
+    }
+    return groups;
   }
 
   #publicationOf({ to, message, messageId }: DirectCopy): Publication {
@@ -100,8 +110,8 @@ export class User {
       topic: `inbox:${this.#id}` as TopicName,
       from,
       to,
-      ...(event === undefined ? {} : { event }),
-      ...(priority === undefined ? {} : { priority }),
+      event,
+      priority,
       payload,
       timestamp: this.#ctx.clock.wallMs(),
     };

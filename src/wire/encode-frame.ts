@@ -16,16 +16,16 @@ export interface ServerEnvelope {
   timestamp: number;
 }
 
-/** A message on its way to receivers: a `Broadcast` or a `DirectMessage`. */
+/** A message on its way to receivers: a `Broadcast` or a `DirectMessage`. Made with all its fields: one shape. */
 export interface Publication {
   type: 'Broadcast' | 'DirectMessage';
   id: MessageId;
   /** Absent on a broadcast to everyone. */
-  topic?: TopicName;
+  topic?: TopicName | undefined;
   from: UserId;
-  to?: UserId;
-  event?: string;
-  priority?: Priority;
+  to?: UserId | undefined;
+  event?: string | undefined;
+  priority?: Priority | undefined;
   payload: Payload;
   /** When the server accepted it, wall clock. */
   timestamp: number;
@@ -42,8 +42,8 @@ export function encodePublication(publication: Publication, encoding: Encoding):
 }
 
 function jsonPublication(publication: Publication): Buffer {
-  const { type, id, timestamp, payload } = publication;
-  const fields = JSON.stringify(fieldsOf(publication)).slice(0, -1);
+  const { type, id, timestamp, topic, from, to, event, priority, payload } = publication;
+  const fields = JSON.stringify({ topic, from, to, event, priority }).slice(0, -1);
   return frameText(
     `{"type":"${type}","id":"${id}","data":${fields},"payload":${payload.json}},"timestamp":${timestamp}}`,
   );
@@ -60,13 +60,17 @@ function msgpackPublication(publication: Publication): Buffer {
 
 const payloadKey = packMsgpack('payload');
 
-/** All of `data` but the payload; `from` is always there, so that it is never empty. */
+/** All of `data` but the payload, without what is absent. */
 function fieldsOf({ topic, from, to, event, priority }: Publication): Record<string, string> {
-  return {
-    ...(topic === undefined ? {} : { topic }),
-    from,
-    ...(to === undefined ? {} : { to }),
-    ...(event === undefined ? {} : { event }),
-    ...(priority === undefined ? {} : { priority }),
-  };
+  const fields: Record<string, string> = {};
+  for (const [name, value] of [
+    ['topic', topic],
+    ['from', from],
+    ['to', to],
+    ['event', event],
+    ['priority', priority],
+  ] as const) {
+    if (value !== undefined) fields[name] = value;
+  }
+  return fields;
 }

@@ -5,14 +5,14 @@ import type { MessageId, UserId } from '#proto/names.ts';
 import type { PublicationBody, RecordBodies } from '#proto/record.ts';
 import { Payload } from './payload.ts';
 
-/** What a sender wants delivered. */
+/** What a sender wants delivered. Made with all its fields, so that all messages have one shape. */
 export interface Message {
   from: UserId;
   payload: Payload;
-  event?: string;
-  priority?: Priority;
-  ttlMs?: number;
-  key?: string;
+  event?: string | undefined;
+  priority?: Priority | undefined;
+  ttlMs?: number | undefined;
+  key?: string | undefined;
 }
 
 /** The fields of a client's command or request that a message takes; everything else that it carries is ignored. */
@@ -20,14 +20,7 @@ export function messageOf(
   from: UserId,
   { payload, event, priority, ttlMs, key }: { payload: unknown } & Omit<Partial<Message>, 'payload' | 'from'>,
 ): Message {
-  return {
-    from,
-    payload: Payload.ofValue(payload),
-    ...(event === undefined ? {} : { event }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(ttlMs === undefined ? {} : { ttlMs }),
-    ...(key === undefined ? {} : { key }),
-  };
+  return { from, payload: Payload.ofValue(payload), event, priority, ttlMs, key };
 }
 
 /** What a home answers to a request. */
@@ -47,10 +40,10 @@ export function messageFromBody([from, payload, event, priority, ttlMs, key]: Pu
   return {
     from,
     payload: Payload.ofMsgpack(payload),
-    ...(event === null ? {} : { event }),
-    ...(priority === null ? {} : { priority }),
-    ...(ttlMs === null ? {} : { ttlMs }),
-    ...(key === null ? {} : { key }),
+    event: event ?? undefined,
+    priority: priority ?? undefined,
+    ttlMs: ttlMs ?? undefined,
+    key: key ?? undefined,
   };
 }
 

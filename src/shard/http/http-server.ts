@@ -38,6 +38,9 @@ export async function openHttpEndpoint(ctx: HttpContext): Promise<HttpEndpoint> 
   let server: HttpServer | HttpsServer | undefined;
   const app = fastify({
     serverFactory: (listener) => (server = makeServer(ctx.config, listener)),
+    // What a body may hold is said in one place, wire/check-value.ts, in words that name the field.
+    onProtoPoisoning: 'ignore',
+    onConstructorPoisoning: 'ignore',
     bodyLimit: ctx.config.messageBytesMax,
     logger: false,
     genReqId: () => ctx.correlations.next(),
