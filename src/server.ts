@@ -85,8 +85,16 @@ export class RunningServer {
    * balancer must be able to ask whether this server is ready, and clients to be told 503.
    */
   drain(): Promise<void> {
-    this.#drained ??= this.#supervisor.drain(this.#drainTimeoutMs).finally(() => this.#listener.stop());
+    this.#drained ??= this.#drainOnce();
     return this.#drained;
+  }
+
+  async #drainOnce(): Promise<void> {
+    try {
+      await this.#supervisor.drain(this.#drainTimeoutMs);
+    } finally {
+      await this.#listener.stop();
+    }
   }
 
   /** Ends at once. */

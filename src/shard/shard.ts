@@ -59,9 +59,9 @@ export interface ShardStart {
 /** What the primary must hear. */
 export interface ShardNews {
   /** The peer address of a socket that is gone. */
-  onClosed(address: string): void;
+  onClosed: (address: string) => void;
   /** The key set that a successor may start with. */
-  onKeys(jwks: string): void;
+  onKeys: (jwks: string) => void;
 }
 
 /** Resolves when the shard can take sockets. */

@@ -30,8 +30,7 @@ export class ThreadLinks {
 
   /** All that `peer` wrote before its thread ended: what it accepted, and answers that are owed to nobody else. */
   readToEnd(peer: ShardId, handler: RecordHandler): void {
-    const link = this.#links.get(peer);
-    while (link !== undefined && link.read(handler, Number.POSITIVE_INFINITY) > 0);
+    this.#links.get(peer)?.read(handler, Number.POSITIVE_INFINITY);
   }
 
   disconnect(peer: ShardId): void {
