@@ -1,29 +1,63 @@
-/** What a scenario is: a question, and rows that answer it. run.ts prints and writes them. */
+/** What a scenario is: a question, and rows that answer it. run.ts runs them, results.ts prints and writes the rows. */
 export interface Row {
   /** What was measured: rate, size, count. */
   setting: string;
   server: string;
-  /** The figure that is compared. */
+  /** `void`: messages were lost, so that the figure means nothing. `skipped`: it cannot run on this machine. */
+  state: 'measured' | 'void' | 'skipped';
+  /** The figure that is compared; NaN unless measured. */
   value: number;
   unit: string;
-  /** Against whom, as a ratio of `value`s of this run, and how much it may be at most. */
-  against?: { server: string; ratio: number; atMost: number };
+  ratios?: Ratio[];
   note?: string;
+}
+
+/** Of the `value`s of two rows of this run. Without a bound it is told and not judged. */
+export interface Ratio extends Bound {
+  against: string;
+  ratio: number;
+}
+
+export interface Bound {
+  atMost?: number;
+  atLeast?: number;
+}
+
+/** A bound on `server`'s value, as a ratio to that of `against`. */
+export interface Comparison extends Bound {
+  server: string;
+  against: string;
+}
+
+/** What a scenario is given by whoever runs it. */
+export interface Bench {
+  /** As short as it can be, ours only, to see that everything arrives; the figures mean nothing. */
+  isSmoke: boolean;
+  /** What is going on, for whoever waits. */
+  progress(text: string): void;
+  /** Rows that are final. */
+  rows(rows: Row[]): void;
 }
 
 export interface Scenario {
   name: string;
   question: string;
-  /** `isSmoke`: as short as it can be, to see that it works; its figures mean nothing. */
-  run(isSmoke: boolean, onRow: (row: Row) => void): Promise<Row[]>;
+  run(bench: Bench): Promise<void>;
 }
 
 /** Fills in the ratios of `rows` of one setting. */
-export function compare(rows: Row[], limits: { against: string; atMost: number }[]): void {
-  const ours = rows.find((row) => row.server === 'carillon');
-  for (const { against, atMost } of limits) {
-    const peer = rows.find((row) => row.server === against);
-    if (ours === undefined || peer === undefined || peer.value === 0) continue;
-    ours.against = { server: against, ratio: ours.value / peer.value, atMost };
+export function compare(rows: Row[], comparisons: Comparison[]): void {
+  for (const { server, against, ...bound } of comparisons) {
+    const [ours, theirs] = [server, against].map((name) =>
+      rows.find((row) => row.server === name && row.state === 'measured'),
+    );
+    if (ours === undefined || theirs === undefined || theirs.value === 0) continue;
+    ours.ratios = [...(ours.ratios ?? []), { against, ratio: ours.value / theirs.value, ...bound }];
   }
+}
+
+/** Undefined where nothing is demanded. */
+export function isMet({ ratio, atMost, atLeast }: Ratio): boolean | undefined {
+  if (atMost === undefined && atLeast === undefined) return undefined;
+  return ratio <= (atMost ?? Number.POSITIVE_INFINITY) && ratio >= (atLeast ?? 0);
 }

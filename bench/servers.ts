@@ -1,29 +1,32 @@
-/** Starts ours and the peers, each as a process of its own, and reads what they cost from procfs. Linux only. */
+/** Starts ours and the peers, each as processes of its own, and reads what they cost from procfs. Linux only. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSigner } from 'fast-jwt';
 import type { ServerName } from './load/dialects.ts';
+import { startPeer } from './peers.ts';
 
 const root = join(import.meta.dirname, '..');
-const peersDir = join(import.meta.dirname, 'peers');
 const secret = 'a secret of benchmarks, at least thirty-two bytes long';
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+/** More than any scenario reaches: limits are not what is measured. */
+const plenty = '1000000';
 
 export interface BenchServer {
   name: ServerName;
   port: number;
-  /** User and system time of the whole process so far, microseconds. */
+  /** User and system time of all its processes so far, microseconds; counted in ticks of 10 ms. */
   cpuMicroseconds(): number;
   residentBytes(): number;
   stop(): Promise<void>;
 }
 
-/** A token of `user` for our server; the peers ask for none. */
-export function tokenOf(user: string): string {
-  return createSigner({ key: secret, algorithm: 'HS256', expiresIn: 3_600_000 })({ sub: user });
+/** Tokens of `user-0` to `user-<count - 1>` for our server; the peers ask for none. */
+export function tokensOf(count: number): string[] {
+  const sign = createSigner({ key: secret, algorithm: 'HS256', expiresIn: 3_600_000 });
+  return Array.from({ length: count }, (_, index) => sign({ sub: `user-${index}` }));
 }
 
 /** Resolves when it listens. `settings` are environment variables, for ours. */
@@ -31,27 +34,28 @@ export async function startServer(
   name: ServerName,
   settings: Record<string, string> = {},
 ): Promise<BenchServer> {
-  const child = name === 'carillon' ? startOurs(settings) : startPeer(name);
-  const port = await portOf(child);
+  const dataDir = mkdtempSync(join(tmpdir(), 'carillon-bench-'));
+  const child =
+    name === 'carillon' ? startOurs({ DATA_DIR: dataDir, ...settings }) : startPeer(name, dataDir);
+  // Also when the bench itself is ended in the middle.
+  const kill = () => void child.kill('SIGKILL');
+  process.on('exit', kill);
+  const { port, pids = [] } = await announcementOf(child);
+  const processes = [child.pid as number, ...pids];
   return {
     name,
     port,
-    cpuMicroseconds: () => cpuMicroseconds(child.pid as number),
-    residentBytes: () =>
-      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024,
+    cpuMicroseconds: () => processes.reduce((sum, pid) => sum + cpuMicroseconds(pid), 0),
+    residentBytes: () => processes.reduce((sum, pid) => sum + residentBytes(pid), 0),
     async stop() {
       const exit = once(child, 'exit');
-      child.kill('SIGKILL');
+      for (const pid of pids) process.kill(pid, 'SIGKILL');
+      kill();
       await exit;
+      process.off('exit', kill);
+      rmSync(dataDir, { recursive: true, force: true });
     },
   };
-}
-
-/** Peers have their own package file; a sentence says what is missing. */
-export function missingPeers(): string | undefined {
-  return existsSync(join(peersDir, 'node_modules', 'socket.io'))
-    ? undefined
-    : 'the peers are not installed: npm install --no-save --prefix bench/peers';
 }
 
 function startOurs(settings: Record<string, string>): ChildProcess {
@@ -61,33 +65,31 @@ function startOurs(settings: Record<string, string>): ChildProcess {
     env: {
       ...process.env,
       ...{ PORT: '0', SHARDS: '1', JWT_SECRET: secret, LOG_FORMAT: 'json', RATE_LIMIT_ENABLED: 'false' },
-      ...{ HANDSHAKE_RATE_IP: '1000000/s', MAX_CONNECTIONS: '200000', MAX_CONNECTIONS_PER_IP: '200000' },
-      ...{ MAX_CONNECTIONS_PER_USER: '200000', DATA_DIR: mkdtempSync(join(tmpdir(), 'carillon-bench-')) },
+      ...{ HANDSHAKE_RATE_IP: `${plenty}/s`, MAX_CONNECTIONS: plenty, MAX_CONNECTIONS_PER_IP: plenty },
+      MAX_CONNECTIONS_PER_USER: plenty,
       ...settings,
     },
   });
 }
 
-const peerCommands: Record<Exclude<ServerName, 'carillon'>, [command: string, file: string]> = {
-  'ws loop': [process.execPath, 'ws-loop.mjs'],
-  'Socket.IO': [process.execPath, 'socketio.mjs'],
-  uWebSockets: [join(peersDir, 'node_modules', 'node', 'bin', 'node'), 'uwebsockets.cjs'],
-};
-
-function startPeer(name: Exclude<ServerName, 'carillon'>): ChildProcess {
-  const [command, file] = peerCommands[name];
-  return spawn(command, [file], { cwd: peersDir, stdio: ['ignore', 'pipe', 'inherit'] });
+interface Announcement {
+  port: number;
+  /** Processes beside the one that was started. */
+  pids?: number[];
 }
 
-/** The first line with a port in it. */
-async function portOf(child: ChildProcess): Promise<number> {
+/** The first line that names a port: JSON of ours and of the peers, a sentence of nats-server (on stderr). */
+async function announcementOf(child: ChildProcess): Promise<Announcement> {
   let output = '';
+  const streams = [child.stdout, child.stderr].filter((stream) => stream !== null);
+  for (const stream of streams) stream.on('data', (bytes: Buffer) => (output += bytes.toString()));
   for (;;) {
-    const match = /"port":(\d+)/.exec(output);
-    if (match) return Number(match[1]);
-    if (child.exitCode !== null) throw new Error(`the server exited with ${child.exitCode}`);
-    const [bytes] = (await once(child.stdout!, 'data')) as [Buffer];
-    output += bytes.toString();
+    const json = /^\{.*"port":\d+.*\}$/m.exec(output)?.[0];
+    if (json !== undefined) return JSON.parse(json) as Announcement;
+    const port = /websocket clients on ws:\/\/[\d.]+:(\d+)/.exec(output)?.[1];
+    if (port !== undefined) return { port: Number(port) };
+    if (child.exitCode !== null) throw new Error(`the server exited with ${child.exitCode}: ${output}`);
+    await Promise.race([...streams.map((stream) => once(stream, 'data')), once(child, 'exit')]);
   }
 }
 
@@ -95,4 +97,8 @@ function cpuMicroseconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / ticksPerSecond;
+}
+
+function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }

@@ -1,59 +1,100 @@
 /**
  * A WebSocket client that costs little: handshake by hand, frames counted by their headers, payloads mostly unread.
- * Thread: a process of the load generator.
+ * Thread: a process of the load generator. All clients of a process read into one buffer.
  */
-import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
 export interface RawOptions {
   port: number;
   path: string;
   headers?: Record<string, string>;
+  /** Another loopback address of this machine, where one has not enough ports. */
+  localAddress?: string;
+}
+
+export const opcodeText = 0x1;
+export const opcodeBinary = 0x2;
+const opcodePing = 0x9;
+const pong = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
+const nothing = Buffer.alloc(0);
+/** Read by one socket at a time: its callback is done with it when it returns. */
+const readBuffer = Buffer.allocUnsafe(256 * 1024);
+
+/** One masked frame; the mask is zero, which servers must take and which costs nothing here. */
+export function maskedFrame(content: string | Uint8Array, opcode = opcodeText): Buffer {
+  const payload = Buffer.from(content as string);
+  const header = Buffer.alloc(payload.length < 126 ? 6 : 8);
+  header[0] = 0x80 | opcode;
+  header[1] = 0x80 | Math.min(payload.length, 126);
+  if (payload.length >= 126) header.writeUInt16BE(payload.length, 2);
+  return Buffer.concat([header, payload]);
 }
 
 export class RawWebSocket {
-  readonly socket: Socket;
-  /** Data frames received. */
+  /** Data frames that arrived whole, and the bytes in them. */
   frameCount = 0;
-  /** Called with each payload while set; unset, payloads are skipped. */
-  onPayload: ((payload: Buffer) => void) | undefined;
-  /** Bytes of a frame that has not arrived whole. */
-  #rest: Buffer = Buffer.alloc(0);
-  /** Payload bytes still to be skipped. */
+  payloadByteCount = 0;
+  /** How often there was something to read. */
+  readCount = 0;
+  /** The server or the network ended it. */
+  isClosed = false;
+  /** Called with each payload while set, borrowed until it returns; unset, payloads are skipped. */
+  onPayload: ((borrowedPayload: Buffer) => void) | undefined;
+  /** Called after every read in which frames arrived. */
+  onFrames: (() => void) | undefined;
+  readonly #socket: Socket;
+  /** Resolves the upgrade; unset once it is done. */
+  #onUpgrade: ((outcome: Error | undefined) => void) | undefined;
+  /** Bytes of a header, or of a frame that somebody reads, that has not arrived whole. */
+  #rest: Buffer = nothing;
+  /** Payload bytes of the current frame still to be skipped. */
   #skip = 0;
+  #queued: Buffer[] = [];
 
-  private constructor(socket: Socket) {
-    this.socket = socket;
-  }
-
-  /** Resolves after the upgrade. */
-  static async open({ port, path, headers = {} }: RawOptions): Promise<RawWebSocket> {
-    const socket = connect(port, '127.0.0.1');
-    socket.setNoDelay(true);
+  private constructor({ port, path, headers = {}, localAddress }: RawOptions) {
+    this.#socket = connect({
+      port,
+      host: '127.0.0.1',
+      noDelay: true,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      onread: {
+        buffer: readBuffer,
+        callback: (byteCount) => {
+          this.#onRead(readBuffer.subarray(0, byteCount));
+          return true;
+        },
+      },
+    });
+    this.#socket.on('error', (error) => this.#onEnd(error));
+    this.#socket.on('close', () => this.#onEnd(new Error('closed during the upgrade')));
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-    socket.write(
+    this.#socket.write(
       `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
         `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${lines.join('')}\r\n`,
     );
-    let head = Buffer.alloc(0);
-    while (!head.includes('\r\n\r\n'))
-      head = Buffer.concat([head, ((await once(socket, 'data')) as [Buffer])[0]]);
-    if (!head.toString('latin1').startsWith('HTTP/1.1 101'))
-      throw new Error(`refused: ${head.toString('latin1').split('\r\n')[0]}`);
-    const webSocket = new RawWebSocket(socket);
-    socket.on('data', (bytes) => webSocket.#onData(bytes));
-    webSocket.#onData(head.subarray(head.indexOf('\r\n\r\n') + 4));
+  }
+
+  /** Resolves after the upgrade. */
+  static async open(options: RawOptions): Promise<RawWebSocket> {
+    const webSocket = new RawWebSocket(options);
+    await new Promise<void>((resolve, reject) => {
+      webSocket.#onUpgrade = (error) => (error === undefined ? resolve() : reject(error));
+    });
     return webSocket;
   }
 
-  /** A masked text frame; the mask is zero, which servers must take and which costs nothing. */
-  send(text: string): void {
-    const payload = Buffer.from(text);
-    const header = payload.length < 126 ? Buffer.alloc(6) : Buffer.alloc(8);
-    header[0] = 0x81;
-    header[1] = 0x80 | Math.min(payload.length, 126);
-    if (payload.length >= 126) header.writeUInt16BE(payload.length, 2);
-    this.socket.write(Buffer.concat([header, payload]));
+  send(frame: Buffer): void {
+    this.#socket.write(frame);
+  }
+
+  /** For `flush`: what is due at once leaves in one write. True when it is the first. */
+  queue(frame: Buffer): boolean {
+    return this.#queued.push(frame) === 1;
+  }
+
+  flush(): void {
+    this.#socket.write(this.#queued.length === 1 ? (this.#queued[0] as Buffer) : Buffer.concat(this.#queued));
+    this.#queued = [];
   }
 
   /** Resolves with the next payload that `accepts` takes. */
@@ -61,7 +102,7 @@ export class RawWebSocket {
     return new Promise((resolve) => {
       const previous = this.onPayload;
       this.onPayload = (payload) => {
-        const text = payload.toString();
+        const text = payload.toString('latin1');
         if (!accepts(text)) return previous?.(payload);
         this.onPayload = previous;
         resolve(text);
@@ -69,44 +110,75 @@ export class RawWebSocket {
     });
   }
 
-  #onData(bytes: Buffer): void {
-    let data = this.#rest.length > 0 ? Buffer.concat([this.#rest, bytes]) : bytes;
-    if (this.#skip > 0) {
-      const skipped = Math.min(this.#skip, data.length);
+  #onEnd(error: Error): void {
+    this.isClosed = true;
+    this.#onUpgrade?.(error);
+  }
+
+  #onRead(bytes: Buffer): void {
+    this.readCount++;
+    if (this.#onUpgrade !== undefined) return this.#readHead(bytes);
+    const before = this.frameCount;
+    const data = this.#rest.length > 0 ? Buffer.concat([this.#rest, bytes]) : bytes;
+    const at = this.#readFrames(data, this.#skipped(data));
+    this.#rest = at < data.length ? Buffer.from(data.subarray(at)) : nothing;
+    if (this.frameCount > before) this.onFrames?.();
+  }
+
+  #readHead(bytes: Buffer): void {
+    const head = Buffer.concat([this.#rest, bytes]);
+    const end = head.indexOf('\r\n\r\n');
+    this.#rest = head;
+    if (end < 0) return;
+    const status = head.toString('latin1', 0, head.indexOf('\r\n'));
+    const resolve = this.#onUpgrade;
+    this.#onUpgrade = undefined;
+    this.#rest = nothing;
+    if (!status.startsWith('HTTP/1.1 101')) return resolve?.(new Error(`refused: ${status}`));
+    // Not before whoever awaits the upgrade can listen.
+    const first = head.subarray(end + 4);
+    resolve?.(undefined);
+    if (first.length > 0) this.#onRead(first);
+  }
+
+  /** Where the next frame begins, after the rest of the one that is being skipped. */
+  #skipped(data: Buffer): number {
+    const skipped = Math.min(this.#skip, data.length);
+    if (skipped > 0) {
       this.#skip -= skipped;
-      data = data.subarray(skipped);
+      if (this.#skip === 0) this.frameCount++;
     }
-    let at = 0;
+    return skipped;
+  }
+
+  /** Answers where it stopped: at the end, or at a frame of which more must arrive. */
+  #readFrames(data: Buffer, start: number): number {
+    let at = start;
     while (at + 2 <= data.length) {
       const short = (data[at + 1] as number) & 0x7f;
       const headerBytes = short < 126 ? 2 : short === 126 ? 4 : 10;
       if (at + headerBytes > data.length) break;
-      const length =
-        short < 126
-          ? short
-          : short === 126
-            ? data.readUInt16BE(at + 2)
-            : Number(data.readBigUInt64BE(at + 2));
-      const end = at + headerBytes + length;
-      if (end > data.length && this.onPayload !== undefined) break;
-      this.#onFrame((data[at] as number) & 0x0f, data, at + headerBytes, Math.min(end, data.length));
+      const length = short < 126 ? short : lengthOf(data, at + 2, short);
+      const [payloadAt, opcode] = [at + headerBytes, (data[at] as number) & 0x0f];
+      const end = payloadAt + length;
+      const isData = opcode <= opcodeBinary;
       if (end > data.length) {
+        if (!isData || this.onPayload !== undefined) break;
+        this.payloadByteCount += length;
         this.#skip = end - data.length;
-        at = data.length;
-        break;
+        return data.length;
       }
+      if (isData) {
+        this.frameCount++;
+        this.payloadByteCount += length;
+        this.onPayload?.(data.subarray(payloadAt, end));
+      } else if (opcode === opcodePing) this.#socket.write(pong);
       at = end;
     }
-    this.#rest = at < data.length ? Buffer.from(data.subarray(at)) : Buffer.alloc(0);
+    return at;
   }
+}
 
-  #onFrame(opcode: number, data: Buffer, start: number, end: number): void {
-    if (opcode === 0x9) {
-      this.socket.write(Buffer.from([0x8a, 0x80, 0, 0, 0, 0]));
-      return;
-    }
-    if (opcode > 0x2) return;
-    this.frameCount++;
-    this.onPayload?.(data.subarray(start, end));
-  }
+function lengthOf(data: Buffer, at: number, short: number): number {
+  return short === 126 ? data.readUInt16BE(at) : Number(data.readBigUInt64BE(at));
 }
