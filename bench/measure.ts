@@ -45,7 +45,7 @@ export interface Measurement {
 type MessageLoad = LoadProcess<Order, Reply>;
 
 /** Published and not counted before every measurement: code gets compiled, buffers grow. Seconds. */
-const warmUpSeconds = 1;
+const warmUpSeconds = 3;
 /** For what is left of warming up, garbage above all. Milliseconds. */
 const settleMs = 200;
 const receiveTimeoutMs = 30_000;

@@ -1,9 +1,10 @@
 /** What a session can be, and what it remembers while it is. */
 
 import type { ClientEnvelope } from '#proto/data.ts';
-import type { TopicKey, TopicName } from '#proto/names.ts';
+import type { TopicKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
+import type { Subscriptions } from './subscriptions.ts';
 
 export type SessionPhase =
   /** Connected, without a token yet. Only `Auth` and `Ping` are handled. */
@@ -23,7 +24,7 @@ export type SessionPhase =
 export interface LivePhase {
   name: 'live';
   identity: Identity;
-  subscriptions: Map<TopicName, Subscription>;
+  subscriptions: Subscriptions;
   /** `System token_expiring` was sent for this token. */
   isExpiryAnnounced: boolean;
 }

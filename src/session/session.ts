@@ -24,6 +24,7 @@ import { type Handler, type LiveSession, type Outcome, refuse } from './outcome.
 import type { AnswerReceiver, Correlation, SessionContext, Transport } from './ports.ts';
 import { Replies, type Subject } from './replies.ts';
 import type { SessionPhase, WaitingCommand } from './session-state.ts';
+import { Subscriptions } from './subscriptions.ts';
 
 /** Commands whose answers are on their way; more are refused as `busy`. */
 const waitingMax = 1024;
@@ -281,7 +282,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   }
 
   #enterLive({ identity, command }: SessionPhase & { name: 'attaching' }): void {
-    this.#phase = { name: 'live', identity, subscriptions: new Map(), isExpiryAnnounced: false };
+    this.#phase = { name: 'live', identity, subscriptions: new Subscriptions(), isExpiryAnnounced: false };
     const { limits, node } = this.#ctx;
     this.#replies.send('Status', undefined, {
       op: 'Connect',

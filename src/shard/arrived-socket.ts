@@ -2,7 +2,7 @@
  * A socket from another thread → one that is as quick as if it had been accepted here.
  * Thread: shard. Called by socket-intake.ts, once per socket, before anybody listens to it.
  * Node 24 rebuilds a transferred socket as an object in dictionary mode: 1.3 kB more, and every access to one of its
- * properties is a hash lookup. A new Socket over the same handle has the usual shape. `_handle` and the option `handle` are
+ * properties is a hash lookup. A new Socket over the same handle has the usual shape, and can share its read buffer. `_handle` and the option `handle` are
  * not documented: test/unit/shard/arrived-socket.test.ts fails should Node change them, and without them the socket is
  * used as it came.
  */
@@ -13,20 +13,18 @@ interface WithHandle {
 }
 
 /** One read at a time, in one buffer of the thread. Node would allocate 64 KiB for each read, and give most of it back. */
-const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
+const onread = {
+  buffer: Buffer.allocUnsafeSlow(64 * 1024),
+  /** Called on the socket, so that one function serves them all; the bytes are copied, since the buffer is used again. */
+  callback(this: Socket, bytesRead: number, buffer: Uint8Array): boolean {
+    return this.push(Buffer.from(buffer.subarray(0, bytesRead)));
+  },
+};
 
 /** `arrived` must not be used afterwards. The new one is paused, and nothing was read. */
 export function reshape(arrived: Socket): Socket {
   const { _handle: handle, allowHalfOpen } = arrived as Socket & WithHandle & { allowHalfOpen: boolean };
   if (!handle) return arrived;
   (arrived as Socket & WithHandle)._handle = null;
-  const socket = new Socket({
-    ...{ handle, allowHalfOpen, pauseOnCreate: true },
-    onread: {
-      buffer: readBuffer,
-      callback: (bytesRead: number, buffer: Uint8Array) =>
-        socket.push(Buffer.from(buffer.subarray(0, bytesRead))),
-    },
-  } as object);
-  return socket;
+  return new Socket({ handle, allowHalfOpen, pauseOnCreate: true, onread } as object);
 }

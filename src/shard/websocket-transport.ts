@@ -19,10 +19,10 @@ export class WebSocketTransport implements Transport {
     this.#socket = socket;
   }
 
-  write(frames: Uint8Array[]): void {
+  write(frames: Uint8Array | Uint8Array[]): void {
     if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
-    if (frames.length === 1) {
-      this.#socket.write(frames[0]);
+    if (!Array.isArray(frames)) {
+      this.#socket.write(frames);
       return;
     }
     this.#socket.cork();

@@ -100,7 +100,7 @@ export class SessionWorld {
 
   #transport(): Transport {
     return {
-      write: (frames) => void this.#written.push(...frames),
+      write: (frames) => void this.#written.push(...[frames].flat()),
       bufferedBytes: () => 0,
       pauseReading: () => {},
       resumeReading: () => {},

@@ -32,8 +32,8 @@ export class RecordedTransport implements Transport {
   /** What the kernel has not taken. */
   stuckBytes = 0;
 
-  write(frames: Uint8Array[]): void {
-    this.written.push(frames);
+  write(frames: Uint8Array | Uint8Array[]): void {
+    this.written.push([frames].flat());
   }
   bufferedBytes(): number {
     return this.stuckBytes;

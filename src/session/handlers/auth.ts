@@ -11,7 +11,7 @@ export const auth: Handler<'Auth'> = {
       return refuse('permission_denied', 'data.token is of another user or tenant; open a connection for it');
     }
     const { permissions } = verdict.identity;
-    for (const topic of phase.subscriptions.keys()) {
+    for (const topic of phase.subscriptions.topics()) {
       const isAllowed = topic === `inbox:${userId}` || permissions.allows('subscribe', topic);
       if (!isAllowed) session.endSubscription(topic, `the new token lacks subscribe:${topic}`);
     }

@@ -11,8 +11,8 @@ const outboxBytesMax = 1024 ** 2;
 class QuickTransport implements Transport {
   writtenBytes = 0;
 
-  write(frames: Uint8Array[]): void {
-    for (const frame of frames) this.writtenBytes += frame.length;
+  write(frames: Uint8Array | Uint8Array[]): void {
+    for (const frame of [frames].flat()) this.writtenBytes += frame.length;
   }
 
   bufferedBytes(): number {
