@@ -32,6 +32,10 @@ export function topicKey(tenant: Tenant, topic: TopicName): TopicKey {
   return `${tenant}|${topic}` as TopicKey;
 }
 
+export function tenantOfKey(key: TopicKey | UserKey): Tenant {
+  return key.slice(0, key.indexOf('|')) as Tenant;
+}
+
 export function topicOfKey(key: TopicKey): TopicName {
   return key.slice(key.indexOf('|') + 1) as TopicName;
 }

@@ -9,6 +9,7 @@ import type { UserKey } from '#proto/names.ts';
 import type { RecordBodies } from '#proto/record.ts';
 import type { TokenVerifier } from '../auth/verify-token.ts';
 import type { Config } from '../config/load-config.ts';
+import type { ThreadLinks } from '../links/thread-links.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { MetricsRow } from '../observe/metrics-table.ts';
 import type { RecentKeys } from '../protect/recent-keys.ts';
@@ -22,7 +23,6 @@ import { noCorrelation } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
 import { sessionCounters, topicCounters } from './shard-counters.ts';
 import type { SubscriberTable } from './subscriber-table.ts';
-import type { ThreadLinks } from './thread-links.ts';
 import type { UserTable } from './user-table.ts';
 
 /** The parts of a shard that its actors reach. */

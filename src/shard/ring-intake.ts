@@ -6,12 +6,12 @@
 import { refusal } from '#proto/error-codes.ts';
 import type { ShardId } from '#proto/names.ts';
 import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
+import type { ThreadLinks } from '../links/thread-links.ts';
 import { unpackMsgpack } from '../wire/codec.ts';
 import { type Answer, answerFromBody, answerToBody, messageFromBody, refused } from '../wire/message.ts';
 import { noCorrelation, type PendingRequests } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
 import type { SubscriberTable } from './subscriber-table.ts';
-import type { ThreadLinks } from './thread-links.ts';
 import type { TopicTable } from './topic-table.ts';
 import type { UserTable } from './user-table.ts';
 

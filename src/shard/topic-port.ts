@@ -4,12 +4,12 @@
  */
 import type { ShardId, TopicKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
+import type { ThreadLinks } from '../links/thread-links.ts';
 import type { AnswerReceiver, Correlation, Requested, Subscriber, TopicPort } from '../session/ports.ts';
 import { type Answer, type Message, messageToBody } from '../wire/message.ts';
 import type { Homes } from './homes.ts';
 import { homeCongested, homeRestarting, noCorrelation, type PendingRequests } from './pending-requests.ts';
 import type { LocalLane, SubscriberTable } from './subscriber-table.ts';
-import type { ThreadLinks } from './thread-links.ts';
 import type { TopicTable } from './topic-table.ts';
 
 export interface TopicRoute {

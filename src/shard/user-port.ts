@@ -5,11 +5,11 @@
 import type { Encoding } from '#proto/envelope.ts';
 import type { SessionId, ShardId, UserKey } from '#proto/names.ts';
 import type { RecordBodies } from '#proto/record.ts';
+import type { ThreadLinks } from '../links/thread-links.ts';
 import type { AnswerReceiver, Requested, UserPort } from '../session/ports.ts';
 import { type Message, messageToBody } from '../wire/message.ts';
 import type { Homes } from './homes.ts';
 import { homeCongested, homeRestarting, noCorrelation, type PendingRequests } from './pending-requests.ts';
-import type { ThreadLinks } from './thread-links.ts';
 import type { UserTable } from './user-table.ts';
 
 export interface UserRoute {

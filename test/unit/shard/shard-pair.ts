@@ -13,6 +13,7 @@ import {
   userKey,
 } from '#proto/names.ts';
 import type { RecordHeader } from '#proto/record.ts';
+import { ThreadLinks } from '../../../src/links/thread-links.ts';
 import { allocateMetrics, MetricsRow } from '../../../src/observe/metrics-table.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
 import { allocateRing } from '../../../src/ring/ring-layout.ts';
@@ -22,7 +23,6 @@ import { PendingRequests } from '../../../src/shard/pending-requests.ts';
 import { type IntakeContext, takeRecord } from '../../../src/shard/ring-intake.ts';
 import { SessionTable } from '../../../src/shard/session-table.ts';
 import { SubscriberTable } from '../../../src/shard/subscriber-table.ts';
-import { ThreadLinks } from '../../../src/shard/thread-links.ts';
 import { RoutedTopicPort } from '../../../src/shard/topic-port.ts';
 import { TopicTable } from '../../../src/shard/topic-table.ts';
 import { RoutedUserPort } from '../../../src/shard/user-port.ts';

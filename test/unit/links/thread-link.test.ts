@@ -5,9 +5,9 @@ import { MessageChannel } from 'node:worker_threads';
 import { systemClock } from '#kit/clock.ts';
 import type { ShardId } from '#proto/names.ts';
 import type { RecordHeader } from '#proto/record.ts';
+import { ThreadLink } from '../../../src/links/thread-link.ts';
 import { allocateMetrics, MetricsRow } from '../../../src/observe/metrics-table.ts';
 import { allocateRing } from '../../../src/ring/ring-layout.ts';
-import { ThreadLink } from '../../../src/shard/thread-link.ts';
 
 const ringBytes = 65_536;
 

@@ -1,0 +1,97 @@
+/** SQLite keeps the contract of the store, and what it was told to keep survives. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, test } from 'node:test';
+import { StoreUnavailableError } from '../../src/store/history-store.ts';
+import { databaseFile } from '../../src/store/sqlite/open-database.ts';
+import { SqliteHistoryStore } from '../../src/store/sqlite/sqlite-history-store.ts';
+import { entry, historyStoreContract } from './history-store.ts';
+
+const folders: string[] = [];
+after(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'carillon-store-'));
+  folders.push(folder);
+  return folder;
+}
+
+historyStoreContract('SQLite', async () => new SqliteHistoryStore(newFolder()));
+
+test('SQLite: what was stored is there when it is opened again, under the same epoch', async () => {
+  const folder = newFolder();
+  const first = new SqliteHistoryStore(folder);
+  const { epoch } = first;
+  const kept = entry({ key: 'k' });
+  await first.append([kept, entry()]);
+  await first.close();
+  const second = new SqliteHistoryStore(folder);
+  assert.equal(second.epoch, epoch);
+  assert.deepEqual(await second.append([entry({ key: 'k' }), entry()]), [
+    { state: 'duplicate', messageId: kept.messageId, offset: 1 },
+    { state: 'stored', offset: 3 },
+  ]);
+  await second.close();
+  const other = new SqliteHistoryStore(newFolder());
+  assert.notEqual(other.epoch, epoch);
+  await other.close();
+});
+
+test('SQLite: a second server on the same folder is refused with a sentence, until the first is gone', async () => {
+  const folder = newFolder();
+  const first = new SqliteHistoryStore(folder);
+  assert.throws(() => new SqliteHistoryStore(folder), /DATA_DIR is ".*"; another server is using it/);
+  await first.append([entry()]);
+  await first.close();
+  await new SqliteHistoryStore(folder).close();
+});
+
+test('SQLite: people can read it while the server runs', async () => {
+  const folder = newFolder();
+  const store = new SqliteHistoryStore(folder);
+  await store.append([entry(), entry()]);
+  const reader = new DatabaseSync(join(folder, databaseFile), { readOnly: true });
+  const row = reader
+    .prepare('SELECT count(*) AS count, max(name) AS name FROM messages JOIN topics USING (topic_id)')
+    .get();
+  assert.deepEqual({ ...row }, { count: 2, name: 'chat:a' });
+  reader.close();
+  await store.close();
+});
+
+test('SQLite: a batch that fails stores nothing of itself, and the next one goes on without a hole', async () => {
+  const folder = newFolder();
+  const store = new SqliteHistoryStore(folder);
+  await store.append([entry()]);
+  const broken = entry({ payload: 'no bytes' as unknown as Uint8Array });
+  await assert.rejects(store.append([entry(), entry(), broken]), StoreUnavailableError);
+  assert.deepEqual(await store.append([entry()]), [{ state: 'stored', offset: 2 }]);
+  await store.close();
+});
+
+test('SQLite: a database of a newer release, a changed one and a damaged one end the start with a sentence', async () => {
+  const cases: [spoil: string, says: RegExp][] = [
+    [
+      `INSERT INTO migrations VALUES (999, '999-later.sql', 'x')`,
+      /999-later\.sql, which this release does not know/,
+    ],
+    [`UPDATE migrations SET checksum = 'x'`, /another text of migration 001-history\.sql/],
+  ];
+  for (const [spoil, says] of cases) {
+    const folder = newFolder();
+    await new SqliteHistoryStore(folder).close();
+    const database = new DatabaseSync(join(folder, databaseFile));
+    database.exec(spoil);
+    database.close();
+    assert.throws(() => new SqliteHistoryStore(folder), says);
+    assert.throws(() => new SqliteHistoryStore(folder), /DATA_DIR is/, 'and its lock is free again');
+  }
+  const folder = newFolder();
+  writeFileSync(join(folder, databaseFile), 'this is no database, however long one looks at it');
+  assert.throws(() => new SqliteHistoryStore(folder), /carillon\.db cannot be used: file is not a database/);
+});
