@@ -23,7 +23,7 @@ import { Outbox } from './outbox.ts';
 import { type Handler, type LiveSession, type Outcome, refuse } from './outcome.ts';
 import type { AnswerReceiver, Correlation, SessionContext, Transport } from './ports.ts';
 import { Replies, type Subject } from './replies.ts';
-import type { SessionPhase, WaitingCommand } from './session-state.ts';
+import type { SessionPhase, Subscription, WaitingCommand } from './session-state.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 /** Commands whose answers are on their way; more are refused as `busy`. */
@@ -150,6 +150,13 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     this.#ctx.counters.subscriptions(-1);
     this.#ctx.topics.unsubscribe(subscription.key, subscription.lane, this);
     this.#replies.send('Status', undefined, { op: 'Subscription', topic, active: false, reason });
+  }
+
+  /** The `Subscribe` of a subscription that ends before its home has answered: replied to first, to keep the order. */
+  answerEarly(subscription: Subscription): void {
+    for (const [correlation, command] of this.#waiting ?? []) {
+      if (command.subscription === subscription) return this.onAnswer(correlation, { ok: true });
+    }
   }
 
   /** The server will go; the client learns when to come back. */

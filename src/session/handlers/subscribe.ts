@@ -44,7 +44,7 @@ const finish: NonNullable<Handler<'Subscribe'>['finish']> = (
 ): Outcome => {
   const { topic, since } = envelope.data as { topic: TopicName; since?: unknown };
   const { subscriptions } = live.phase;
-  // Unsubscribed, and perhaps subscribed anew, while the answer was on its way: that one is not ours to touch.
+  // Ended by the server, and perhaps subscribed anew, while the answer was on its way: that one is not ours to touch.
   const isCurrent = subscriptions.get(topic) === subscription;
   if (!answer.ok) {
     if (isCurrent) {
@@ -53,7 +53,7 @@ const finish: NonNullable<Handler<'Subscribe'>['finish']> = (
     }
     return { do: 'refuse', refusal: answer.refusal };
   }
-  if (!isCurrent) return refuse('not_subscribed', `data.topic "${topic}" was unsubscribed meanwhile`);
+  if (!isCurrent) return refuse('not_subscribed', `data.topic "${topic}" was ended meanwhile`);
   // Nothing is stored yet, so that no position is ever in reach.
   const recovery = since === undefined ? {} : { recovered: false };
   return { do: 'reply', data: { topic, class: 'volatile', ...recovery } };

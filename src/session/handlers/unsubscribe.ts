@@ -8,6 +8,7 @@ export const unsubscribe: Handler<'Unsubscribe'> = {
     const subscription = phase.subscriptions.get(topic);
     if (subscription === undefined)
       return refuse('not_subscribed', `data.topic "${topic}" is not subscribed`);
+    session.answerEarly(subscription);
     phase.subscriptions.delete(topic);
     ctx.counters.subscriptions(-1);
     ctx.topics.unsubscribe(subscription.key, subscription.lane, session);
