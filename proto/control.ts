@@ -29,6 +29,11 @@ export type ToShard =
   /** Test builds only: fail on purpose. */
   | { kind: 'failpoint'; name: FailpointName };
 
+/** To the store's thread: the same links as between shards, and the same end. */
+export type ToStore = Extract<ToShard, { kind: 'link' | 'unlink' | 'exit' | 'failpoint' }>;
+/** From the store's thread. */
+export type FromStore = Extract<FromShard, { kind: 'ready' | 'failed' | 'logs' }>;
+
 export type FromShard =
   | { kind: 'ready' }
   /** It cannot start, in a sentence. */
@@ -41,7 +46,7 @@ export type FromShard =
   | { kind: 'drained'; sessionCount: number };
 
 /** `exit` leaves at once, `throw` is an uncaught exception, `hang` blocks the loop for ever. */
-export const failpointNames = ['shard.exit', 'shard.throw', 'shard.hang'] as const;
+export const failpointNames = ['shard.exit', 'shard.throw', 'shard.hang', 'store.exit'] as const;
 export type FailpointName = (typeof failpointNames)[number];
 
 /** Memory that all threads share, made once by the primary. */

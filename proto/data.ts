@@ -4,7 +4,13 @@
  */
 
 import { errorCodes } from './error-codes.ts';
-import { eventCharsMax, filterConditionsMax, idCharsMax } from './limits.ts';
+import {
+  eventCharsMax,
+  filterConditionsMax,
+  historyPageDefault,
+  historyPageMax,
+  idCharsMax,
+} from './limits.ts';
 import { topicPattern, userIdPattern } from './names.ts';
 import { compileValidator, type Static, type TSchema, Type, type Validator } from './schema.ts';
 
@@ -107,6 +113,24 @@ export const clientData = {
       key,
     },
   ),
+  History: withFields('History', 'A page of what is stored of a topic, oldest first.', {
+    topic: topic('The topic.'),
+    before: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: 'The youngest below this offset. Without `before` and `after`: the youngest of all.',
+      }),
+    ),
+    after: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description: 'The oldest beyond this offset, and below `before` if that is given.',
+      }),
+    ),
+    limit: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: historyPageMax, description: `Default ${historyPageDefault}.` }),
+    ),
+  }),
 } as const;
 
 export type ClientType = keyof typeof clientData;
@@ -125,6 +149,19 @@ export const clientDataValidators = Object.fromEntries(
 export function isClientType(type: string): type is ClientType {
   return Object.hasOwn(clientData, type);
 }
+
+const storedMessage = Type.Object(
+  {
+    id: Type.String({ description: 'The message id.' }),
+    offset: Type.Integer({ description: "In the topic's log." }),
+    from: user('Who published it.'),
+    event,
+    priority,
+    payload,
+    timestamp: Type.Integer({ description: 'When the server accepted it, milliseconds since the epoch.' }),
+  },
+  { description: 'A message as it is stored.' },
+);
 
 const op = Type.String({ description: 'The command that this answers, or `Connect`, or `Subscription`.' });
 
@@ -174,6 +211,14 @@ export const serverData = {
         duplicate: Type.Optional(
           Type.Boolean({ description: 'True when the key was seen before: nothing new was sent.' }),
         ),
+      }),
+      withFields('StatusHistory', 'A page of history.', {
+        op: Type.Literal('History', { description: 'Answers `History`.' }),
+        topic: topic('The topic.'),
+        epoch,
+        lastOffset: Type.Integer({ description: 'Of the last message of the topic; 0 when there is none.' }),
+        hasMore: Type.Boolean({ description: 'There are more in the direction that was asked.' }),
+        messages: Type.Array(storedMessage, { description: 'Oldest first.' }),
       }),
       withFields('StatusSubscription', 'Unasked: the server ended a subscription.', {
         op: Type.Literal('Subscription', { description: 'About a subscription, not an answer.' }),

@@ -18,6 +18,9 @@ export const depthMax = 16;
 export const tokenBytesMax = 4096;
 /** Conditions in one filter. */
 export const filterConditionsMax = 16;
+/** Messages of one page of history, and of one that does not say how many. */
+export const historyPageMax = 200;
+export const historyPageDefault = 50;
 /** Characters of a whole filter as JSON: it names the lane, and travels with every delivery between threads. */
 export const filterCharsMax = 2048;
 /** Values in one `in` or `nin` list of a filter. */

@@ -18,6 +18,9 @@ export const userIdPattern = `^[A-Za-z0-9_.@-]{1,${userIdCharsMax}}$`;
 export const topicPattern = `^[A-Za-z0-9_.:@/-]{1,${topicCharsMax}}$`;
 export const tenantPattern = `^[A-Za-z0-9_.-]{1,${tenantCharsMax}}$`;
 
+/** The store's thread where a shard would be named: it is a peer of every shard. */
+export const storePeer = 0xffff as ShardId;
+
 export const defaultTenant = 'default' as Tenant;
 /** The topic of broadcasts to every connected user of a tenant. */
 export const everyoneTopic = 'sys:all' as TopicName;

@@ -39,6 +39,12 @@ export const recordKinds = {
   sessionDeliver: 9,
   topicResubscribe: 10,
   userCopy: 11,
+  storeHello: 12,
+  storeAppend: 13,
+  storeReappend: 14,
+  storeAppended: 15,
+  storePage: 16,
+  storePaged: 17,
 } as const;
 
 export type RecordKind = keyof typeof recordKinds;
@@ -56,7 +62,13 @@ export type PublicationBody = [
   key: string | null,
 ];
 
-export type AcceptedBody = [ok: true, messageId: MessageId, duplicate: boolean];
+export type AcceptedBody = [
+  ok: true,
+  messageId: MessageId,
+  duplicate: boolean,
+  offset: number | null,
+  epoch: string | null,
+];
 export type DoneBody = [ok: true];
 export type RefusedBody = [ok: false, code: ErrorCode, message: string, retryAfterMs: number | null];
 
@@ -77,7 +89,46 @@ export interface RecordBodies {
   /** To the sender's home: a message that was accepted, for the sender's other devices. */
   userCopy: [sender: UserKey, to: UserId, except: SessionId | null, messageId: MessageId, ...PublicationBody];
   sessionDeliver: [sessions: SessionId[], frameCount: number, frames: Uint8Array];
+
+  /** The store's first word on a new link. */
+  storeHello: [epoch: string];
+  storeAppend: StoreEntryBody;
+  /** What a store thread before this one was asked and has not answered; by its message id it is stored once. */
+  storeReappend: StoreEntryBody;
+  storeAppended: StoreAppendedBody;
+  storePage: [topic: TopicKey, after: number | null, before: number | null, limit: number];
+  storePaged:
+    | [ok: true, lastOffset: number, hasMore: boolean, ...messages: StoredMessageBody[]]
+    | [ok: false];
 }
+
+export type StoreEntryBody = [
+  topic: TopicKey,
+  messageId: MessageId,
+  from: UserId,
+  key: string | null,
+  digest: number,
+  event: string | null,
+  priority: Priority | null,
+  timestampMs: number,
+  payload: Uint8Array,
+];
+
+/** `full`: the queue of the store. `unavailable`: it could not store it. Nothing is stored in both. */
+export type StoreAppendedBody =
+  | [state: 'stored', offset: number]
+  | [state: 'duplicate', offset: number, messageId: MessageId]
+  | [state: 'conflict' | 'full' | 'unavailable'];
+
+export type StoredMessageBody = [
+  offset: number,
+  messageId: MessageId,
+  from: UserId,
+  event: string | null,
+  priority: Priority | null,
+  timestampMs: number,
+  payload: Uint8Array,
+];
 
 export interface RecordHeader {
   kind: RecordKind;

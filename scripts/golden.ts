@@ -60,6 +60,7 @@ const clientGoldens = [
   ofClient('Broadcast', { topic, payload, event: 'said', priority: 'high', ttlMs: 60_000, key: 'k1' }),
   ofClient('Broadcast', { payload }, 'Everyone'),
   ofClient('DirectMessage', { to, payload, event: 'said', priority: 'critical', key: 'k2' }),
+  ofClient('History', { topic, before: 42, after: 7, limit: 2 }),
 ];
 
 const serverGoldens = [
@@ -77,6 +78,10 @@ const serverGoldens = [
   reply('Subscribe', { topic, class: 'volatile', recovered: false }),
   reply('Unsubscribe', { topic }),
   reply('Message', { op: 'Broadcast', messageId, topic, offset: 42, epoch: 'k3f9', duplicate: true }),
+  reply('History', {
+    ...{ topic, epoch: 'k3f9', lastOffset: 42, hasMore: true },
+    messages: [{ id: messageId, offset: 41, from, event: 'said', priority: 'high', payload, timestamp }],
+  }),
   reply('Subscription', { topic, active: false, reason: 'permission_denied' }),
   published({
     type: 'Broadcast',
@@ -89,6 +94,10 @@ const serverGoldens = [
     timestamp,
   }),
   published({ type: 'Broadcast', id: messageId, from, payload: payloadOf(payload), timestamp }, 'Everyone'),
+  published(
+    { type: 'Broadcast', id: messageId, topic, offset: 42, from, payload: payloadOf(payload), timestamp },
+    'Durable',
+  ),
   published(
     { type: 'Broadcast', id: messageId, topic, from, payload: payloadOf({ image: bin }), timestamp },
     'Binary',

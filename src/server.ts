@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Networks } from '#kit/address.ts';
 import { systemClock } from '#kit/clock.ts';
 import type { FailpointName } from '#proto/control.ts';
-import type { ShardId } from '#proto/names.ts';
+import { type ShardId, storePeer } from '#proto/names.ts';
 import { Admission } from './accept/admission.ts';
 import { type Listener, openListener } from './accept/listener.ts';
 import { developmentSecret } from './auth/development-secret.ts';
@@ -122,14 +122,15 @@ function createSupervisor(
   { log, logs, secret, admission, onExhausted }: SupervisorParts,
 ): Supervisor {
   const shared = {
-    metrics: allocateMetrics(config.shards + 1),
+    metrics: allocateMetrics(config.shards + 2),
     heartbeats: allocateHeartbeats(config.shards),
   };
-  // Rows of the shards come first; the last one is the primary's.
+  // Rows of the shards come first; then the primary's and the store's.
   const metrics = new MetricsRow(shared.metrics, config.shards);
   logs.onDrop(() => metrics.add('logLinesDropped'));
   // A secret that was given to us signs for others than ourselves: the demo page makes no tokens with it.
   const isSecretForDevelopment = config.jwtSecret === undefined;
+  const metricsRowOf = (peer: ShardId) => (peer === storePeer ? config.shards + 1 : peer);
   let knownKeys: string | undefined;
   const birth = {
     config,
@@ -146,7 +147,11 @@ function createSupervisor(
     clock: systemClock,
     log,
     ...shared,
-    startOf: (shard) => ({ ...birth, shard, knownKeys }),
+    startOf: (peer) =>
+      peer === storePeer
+        ? { config, shared, metricsRow: metricsRowOf(peer) }
+        : { ...birth, shard: peer, knownKeys },
+    metricsRowOf,
     onKeys: (jwks) => {
       knownKeys = jwks;
     },

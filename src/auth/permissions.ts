@@ -3,6 +3,8 @@
  * Patterns are matched by a linear scan, never by a RegExp: a token is not trusted to be quick to match.
  */
 
+import { matchesPattern } from '#kit/pattern.ts';
+
 export const actions = [
   'subscribe',
   'publish',
@@ -47,7 +49,7 @@ export class Permissions {
     const patterns = this.#patterns.get(action);
     if (patterns === undefined) return false;
     const guard = this.isAdmin ? '' : (adminTopics.find((prefix) => name.startsWith(prefix)) ?? '');
-    return patterns.some((pattern) => pattern.startsWith(guard) && matches(pattern, name));
+    return patterns.some((pattern) => pattern.startsWith(guard) && matchesPattern(pattern, name));
   }
 
   /** `admin:*`, and nothing narrower: `admin:chat:*` is about `chat:*` only. */
@@ -94,28 +96,4 @@ export class PermissionSource {
       return Object.hasOwn(builtInRoles, role) ? (builtInRoles[role] ?? []) : [];
     });
   }
-}
-
-/** Greedy glob with one step back: O(pattern x name) at worst, both are short. */
-function matches(pattern: string, name: string): boolean {
-  let at = 0;
-  let nameAt = 0;
-  let starAt = -1;
-  let resumeAt = 0;
-  while (nameAt < name.length) {
-    if (pattern[at] === '*') {
-      starAt = at++;
-      resumeAt = nameAt;
-    } else if (pattern[at] === name[nameAt]) {
-      at++;
-      nameAt++;
-    } else if (starAt >= 0) {
-      at = starAt + 1;
-      nameAt = ++resumeAt;
-    } else {
-      return false;
-    }
-  }
-  while (pattern[at] === '*') at++;
-  return at === pattern.length;
 }

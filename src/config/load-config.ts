@@ -19,6 +19,23 @@ const FileShape = Type.Object(
         description: 'Permissions by role, as `action:pattern`.',
       }),
     ),
+    topics: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            match: Type.String({
+              minLength: 1,
+              description: 'A pattern of topic names; `*` matches any run.',
+            }),
+            class: Type.Union([Type.Literal('durable'), Type.Literal('volatile')], {
+              description: 'What these topics promise.',
+            }),
+          },
+          { additionalProperties: false },
+        ),
+        { description: 'Rules for topics; the first that matches counts.' },
+      ),
+    ),
   },
   { additionalProperties: false },
 );
@@ -29,6 +46,8 @@ export type Config = Readonly<Settings> & {
   readonly isProduction: boolean;
   /** Roles of the configuration file, beside the built-in ones. */
   readonly roles: Readonly<Record<string, string[]>>;
+  /** Rules of the configuration file for topics, before the built-in ones. */
+  readonly topics: readonly { match: string; class: 'durable' | 'volatile' }[];
 };
 
 /** The process's own environment. */
@@ -45,10 +64,12 @@ export function parseConfig(env: Record<string, string | undefined>, isTerminal:
       parseSetting(setting as Setting<unknown>, env, surroundings),
     ]),
   ) as Settings;
+  const file = readConfigFile(values.configFile);
   const config: Config = {
     ...values,
     isProduction: surroundings.isProduction,
-    roles: readConfigFile(values.configFile).roles ?? {},
+    roles: file.roles ?? {},
+    topics: file.topics ?? [],
   };
   const complaint = checkRelations(config);
   if (complaint !== undefined) throw new ConfigError(complaint);
@@ -87,6 +108,6 @@ function readConfigFile(path: string | undefined): Static<typeof FileShape> {
   if (fileValidator.check(content)) return content;
   const { path: field, message } = fileValidator.firstError(content);
   throw new ConfigError(
-    `CARILLON_CONFIG ${JSON.stringify(path)}: ${field || 'the file'} ${message}; allowed is {"roles": {"name": ["action:pattern"]}}`,
+    `CARILLON_CONFIG ${JSON.stringify(path)}: ${field || 'the file'} ${message}; allowed is {"roles": {"name": ["action:pattern"]}, "topics": [{"match": "audit:*", "class": "durable"}]}`,
   );
 }

@@ -35,6 +35,12 @@ const whenFull: Record<RecordKind, Fullness> = {
   userDetach: 'waits',
   userDirect: 'refused',
   userCopy: 'dropped',
+  storeHello: 'waits',
+  storeAppend: 'refused',
+  storeReappend: 'waits',
+  storeAppended: 'waits',
+  storePage: 'refused',
+  storePaged: 'waits',
   sessionDeliver: 'dropped',
 };
 

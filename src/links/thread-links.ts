@@ -21,6 +21,11 @@ export class ThreadLinks {
     this.#wake = wake;
   }
 
+  /** The link of now; undefined when the peer's thread is gone. */
+  to(peer: ShardId): ThreadLink | undefined {
+    return this.#links.get(peer);
+  }
+
   /** A new generation of the link to `peer`; the old one, if any, is dropped. */
   connect(peer: ShardId, memory: LinkMemory): void {
     this.disconnect(peer);

@@ -102,6 +102,20 @@ export const metricDefinitions = {
   ),
   actorFailures: counter('actor_failures_total', 'Topics and users that threw: each one is a bug'),
   shardRestarts: counter('shard_restarts_total', 'Restarts of shard threads'),
+  storeRestarts: counter('store_restarts_total', 'Restarts of the store thread'),
+  storeMessages: counter(
+    'store_messages_total',
+    'Messages given to the store in batches, by what became of them',
+    {
+      name: 'outcome',
+      values: ['stored', 'failed'],
+    },
+  ),
+  storeCommit: histogram(
+    'store_commit_seconds',
+    'One transaction of the store: a batch of messages and its commit',
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+  ),
   shardUp: { ...gauge('shard_up', 'Whether the shard is serving'), isPerShard: true },
   loopDelay: {
     ...gauge('shard_loop_delay_seconds', 'Event loop delay of the shard, p99 of the last five seconds'),

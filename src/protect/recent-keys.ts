@@ -79,8 +79,7 @@ export class RecentKeys {
 
   #repeated({ digest, messageId }: Remembered, digestNow: number, key: string): Acceptance {
     if (digest !== digestNow) {
-      const reason = refusal('key_conflict', `the key "${key}" was used before with another body`);
-      return { isNew: false, answer: { ok: false, refusal: reason } };
+      return { isNew: false, answer: { ok: false, refusal: keyConflict(key) } };
     }
     this.#counters.duplicate();
     return { isNew: false, answer: { ok: true, messageId, isDuplicate: true } };
@@ -97,7 +96,11 @@ export class RecentKeys {
 }
 
 /** Of the body: payload and event. How urgent it is, and for how long, may differ from one try to the next. */
-function digestOf({ payload, event }: KeyedMessage): number {
+export function digestOf({ payload, event }: KeyedMessage): number {
   const digest = digestBytes(payload.msgpack);
   return event === undefined ? digest : digest + hashString(event);
+}
+
+export function keyConflict(key: string): Refusal {
+  return refusal('key_conflict', `the key "${key}" was used before with another body`);
 }

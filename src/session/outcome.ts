@@ -60,6 +60,11 @@ export function acceptedReply(answer: Answer, fields: object): Outcome {
   if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
   return {
     do: 'reply',
-    data: { messageId: answer.messageId, ...fields, ...(answer.isDuplicate ? { duplicate: true } : {}) },
+    data: {
+      messageId: answer.messageId,
+      ...fields,
+      ...answer.position,
+      ...(answer.isDuplicate ? { duplicate: true } : {}),
+    },
   };
 }

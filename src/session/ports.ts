@@ -22,6 +22,7 @@ export interface SessionContext {
   tokens: TokenVerifier;
   topics: TopicPort;
   users: UserPort;
+  history: HistoryPort;
   schedule: SchedulePort;
   counters: SessionCounters;
   log: SessionLog;
@@ -83,6 +84,19 @@ export interface TopicPort {
   /** Also for a subscription that is still pending. */
   unsubscribe(topic: TopicKey, lane: LaneSpec, subscriber: Subscriber): void;
   publish(topic: TopicKey, message: Message, receiver: AnswerReceiver): Requested;
+}
+
+/** `after`: the oldest beyond it, and below `before` if given. `before` alone: the youngest below it. Neither: the youngest. */
+export interface HistoryRequest {
+  topic: TopicKey;
+  after?: number | undefined;
+  before?: number | undefined;
+  limit: number;
+}
+
+export interface HistoryPort {
+  /** Answered with a `page`. */
+  page(request: HistoryRequest, receiver: AnswerReceiver): Requested;
 }
 
 export interface UserPort {

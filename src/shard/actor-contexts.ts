@@ -13,7 +13,8 @@ import type { ThreadLinks } from '../links/thread-links.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { MetricsRow } from '../observe/metrics-table.ts';
 import type { RecentKeys } from '../protect/recent-keys.ts';
-import type { SessionContext, SessionLimits, SessionLog, TopicPort, UserPort } from '../session/ports.ts';
+import { topicClassOf } from '../routing/topic-class.ts';
+import type { SessionContext, SessionLimits, SessionLog } from '../session/ports.ts';
 import type { TopicContext } from '../topic/ports.ts';
 import type { DirectCopy, UserContext } from '../user/ports.ts';
 import { messageToBody } from '../wire/message.ts';
@@ -22,6 +23,7 @@ import type { Homes } from './homes.ts';
 import { noCorrelation } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
 import { sessionCounters, topicCounters } from './shard-counters.ts';
+import type { StorePort } from './store-port.ts';
 import type { SubscriberTable } from './subscriber-table.ts';
 import type { UserTable } from './user-table.ts';
 
@@ -39,11 +41,14 @@ export interface ActorWorld {
   recentKeys: RecentKeys;
   sessions: SessionTable;
   subscribers: SubscriberTable;
+  store: StorePort;
 }
 
 export function topicContext({
+  config,
   clock,
   recentKeys,
+  store,
   duty,
   metrics,
   homes,
@@ -53,6 +58,9 @@ export function topicContext({
   return {
     clock,
     recentKeys,
+    messageIds: systemMessageIds,
+    store,
+    classOf: (topic) => topicClassOf(config.topics, topic),
     flushes: duty,
     counters: topicCounters(metrics),
     subscribers: {
@@ -87,8 +95,7 @@ export function userContext(world: ActorWorld, users: () => UserTable): UserCont
 export function sessionContext(
   world: ActorWorld,
   tokens: TokenVerifier,
-  topics: TopicPort,
-  users: UserPort,
+  { topics, users, history }: Pick<SessionContext, 'topics' | 'users' | 'history'>,
 ): SessionContext {
   const { config, version, clock, timers, duty, metrics, log, homes } = world;
   return {
@@ -100,6 +107,7 @@ export function sessionContext(
     tokens,
     topics,
     users,
+    history,
     schedule: duty,
     counters: sessionCounters(metrics),
     log: sessionLog(log),

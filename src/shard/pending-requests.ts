@@ -5,7 +5,7 @@
  */
 import { refusal } from '#proto/error-codes.ts';
 import type { ShardId } from '#proto/names.ts';
-import type { AnswerReceiver, Correlation } from '../session/ports.ts';
+import type { AnswerReceiver, Correlation, Requested } from '../session/ports.ts';
 import { type Answer, refused } from '../wire/message.ts';
 
 interface Pending {
@@ -28,6 +28,23 @@ export class PendingRequests {
     this.#last = this.#last === correlationMax ? 1 : this.#last + 1;
     this.#pending.set(this.#last, { receiver, home });
     return this.#last;
+  }
+
+  /** A request to a home in this thread, which answers in the call or later. */
+  answerHere(
+    home: ShardId,
+    receiver: AnswerReceiver,
+    ask: (onAnswer: (answer: Answer) => void) => void,
+  ): Requested {
+    let correlation: Correlation | undefined;
+    let answered: Answer | undefined;
+    ask((answer) => {
+      if (correlation === undefined) answered = answer;
+      else this.settle(correlation, answer);
+    });
+    if (answered !== undefined) return { state: 'answered', answer: answered };
+    correlation = this.open(receiver, home);
+    return { state: 'pending', correlation };
   }
 
   settle(correlation: Correlation, answer: Answer): void {

@@ -11,6 +11,7 @@ import { unpackMsgpack } from '../wire/codec.ts';
 import { type Answer, answerFromBody, answerToBody, messageFromBody, refused } from '../wire/message.ts';
 import { noCorrelation, type PendingRequests } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
+import type { StorePort } from './store-port.ts';
 import type { SubscriberTable } from './subscriber-table.ts';
 import type { TopicTable } from './topic-table.ts';
 import type { UserTable } from './user-table.ts';
@@ -22,6 +23,7 @@ export interface IntakeContext {
   users: UserTable;
   subscribers: SubscriberTable;
   sessions: SessionTable;
+  store: StorePort;
   /** Logs and counts; answers the correlation id. */
   onFailure(error: unknown): string;
 }
@@ -32,7 +34,11 @@ type Intake<Kind extends RecordKind> = (
   ctx: IntakeContext,
 ) => Answer | void;
 
-const intakes: { [Kind in RecordKind]: Intake<Kind> } = {
+/** What only the store is asked. */
+type StoreKind = 'storeAppend' | 'storeReappend' | 'storePage';
+type ShardKind = Exclude<RecordKind, StoreKind>;
+
+const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
   answer: (body, { correlation }, { pending }) => pending.settle(correlation, answerFromBody(body)),
 
   topicSubscribe: ([topic, ...lane], { fromShard }, { topics }) => topics.subscribe(topic, fromShard, lane),
@@ -40,7 +46,8 @@ const intakes: { [Kind in RecordKind]: Intake<Kind> } = {
     topics.unsubscribe(topic, fromShard, lane),
   topicResubscribe: ([topic, ...lane], { fromShard }, { topics }) =>
     void topics.subscribe(topic, fromShard, lane),
-  topicPublish: ([topic, ...message], _header, { topics }) => topics.publish(topic, messageFromBody(message)),
+  topicPublish: ([topic, ...message], header, ctx) =>
+    ctx.topics.publish(topic, messageFromBody(message), answerLater(header, ctx)),
   topicDeliver: ([topic, encoding, filter, frameCount, frames], _header, { subscribers }) =>
     subscribers.deliver(topic, [encoding, filter], frameCount, frames),
 
@@ -59,6 +66,10 @@ const intakes: { [Kind in RecordKind]: Intake<Kind> } = {
 
   sessionDeliver: ([ids, frameCount, frames], _header, { sessions }) =>
     sessions.deliver(ids, frameCount, frames),
+
+  storeHello: ([epoch], _header, { store }) => store.onHello(epoch),
+  storeAppended: (body, { correlation }, { store }) => store.onAppended(correlation, body),
+  storePaged: (body, { correlation }, { store }) => store.onPaged(correlation, body),
 };
 
 /**
@@ -66,15 +77,23 @@ const intakes: { [Kind in RecordKind]: Intake<Kind> } = {
  * shard, its other actors and the records behind it go on.
  */
 export function takeRecord(header: RecordHeader, ownedBody: Uint8Array, ctx: IntakeContext): void {
-  const intake = intakes[header.kind] as Intake<RecordKind>;
+  const intake = intakes[header.kind as ShardKind] as Intake<ShardKind>;
   let answer: Answer | void;
   try {
-    answer = intake(unpackMsgpack(ownedBody) as RecordBodies[RecordKind], header, ctx);
+    answer = intake(unpackMsgpack(ownedBody) as RecordBodies[ShardKind], header, ctx);
   } catch (error) {
     answer = refused(refusal('internal', `internal error ${ctx.onFailure(error)}`));
   }
   if (answer && header.correlation !== noCorrelation)
     reply(header.fromShard, header.correlation, answer, ctx);
+}
+
+/** For an answer that may come when the asking thread is another one, which numbers its requests anew. */
+function answerLater({ fromShard, correlation }: RecordHeader, ctx: IntakeContext): (answer: Answer) => void {
+  const link = ctx.links.to(fromShard);
+  return (answer) => {
+    if (ctx.links.to(fromShard) === link) reply(fromShard, correlation, answer, ctx);
+  };
 }
 
 function reply(shard: ShardId, correlation: number, answer: Answer, { links }: IntakeContext): void {

@@ -44,6 +44,7 @@ export function acceptanceCounters(metrics: MetricsRow): AcceptanceCounters {
 
 export function topicCounters(metrics: MetricsRow): TopicCounters {
   return {
+    ...acceptanceCounters(metrics),
     expired: (count) => metrics.addTo('publications', 'expired', count),
     waiting: (change) => metrics.addTo('mailboxSize', 'topic', change),
   };

@@ -11,7 +11,7 @@ import { systemMessageIds } from '#kit/message-id.ts';
 import { systemRandom } from '#kit/random.ts';
 import { TimerWheel } from '#kit/timer-wheel.ts';
 import type { AdmissionVerdict, SharedTables } from '#proto/control.ts';
-import type { SessionId, ShardId } from '#proto/names.ts';
+import { type SessionId, type ShardId, storePeer } from '#proto/names.ts';
 import { openKeySet } from '../auth/key-set.ts';
 import { createTokenVerifier, type TokenVerifier } from '../auth/verify-token.ts';
 import type { Config } from '../config/load-config.ts';
@@ -26,6 +26,7 @@ import { RecentKeys } from '../protect/recent-keys.ts';
 import { type ActorWorld, sessionContext, topicContext, userContext } from './actor-contexts.ts';
 import { DutyCycle } from './duty-cycle.ts';
 import { abandonSessions, drainSessions } from './goodbye.ts';
+import { StoredHistoryPort } from './history-port.ts';
 import { Homes } from './homes.ts';
 import { openHttpEndpoint } from './http/http-server.ts';
 import { PendingRequests } from './pending-requests.ts';
@@ -34,6 +35,7 @@ import { SessionTable } from './session-table.ts';
 import { acceptanceCounters } from './shard-counters.ts';
 import { ShardGauges } from './shard-gauges.ts';
 import { SocketIntake } from './socket-intake.ts';
+import { StorePort } from './store-port.ts';
 import { SubscriberTable } from './subscriber-table.ts';
 import { RoutedTopicPort } from './topic-port.ts';
 import { TopicTable } from './topic-table.ts';
@@ -83,8 +85,10 @@ export class Shard {
   readonly #subscribers = new SubscriberTable();
   readonly #topics: TopicTable;
   readonly #users: UserTable;
+  readonly #store: StorePort;
   readonly #topicPort: RoutedTopicPort;
   readonly #userPort: RoutedUserPort;
+  readonly #historyPort: StoredHistoryPort;
   readonly #takeRecord: RecordHandler;
   #sockets: SocketIntake | undefined;
   #isDraining = false;
@@ -98,6 +102,7 @@ export class Shard {
     const homes = new Homes(shard, config.shards);
     const duty = this.#openDuty(new Heartbeats(shared.heartbeats), metrics);
     this.#links = new ThreadLinks({ self: shard, clock, metrics }, duty.wake);
+    this.#store = new StorePort(this.#links);
     this.#world = {
       ...{ config, version, clock, metrics, log, homes, duty },
       timers: new TimerWheel(clock.monotonicMs()),
@@ -105,15 +110,17 @@ export class Shard {
       recentKeys: new RecentKeys(clock, systemMessageIds, acceptanceCounters(metrics)),
       sessions: this.#sessions,
       subscribers: this.#subscribers,
+      store: this.#store,
     };
     this.#topics = new TopicTable(topicContext(this.#world));
     this.#users = new UserTable(userContext(this.#world, () => this.#users));
     const route = { homes, links: this.#links, pending: this.#pending };
     this.#topicPort = new RoutedTopicPort({ ...route, topics: this.#topics, subscribers: this.#subscribers });
     this.#userPort = new RoutedUserPort({ ...route, users: this.#users });
+    this.#historyPort = new StoredHistoryPort(this.#store, this.#pending);
     const intake = {
       ...{ links: this.#links, pending: this.#pending, topics: this.#topics, users: this.#users },
-      ...{ subscribers: this.#subscribers, sessions: this.#sessions },
+      ...{ subscribers: this.#subscribers, sessions: this.#sessions, store: this.#store },
       onFailure: (error: unknown) => this.#onActorFailure(error),
     };
     this.#takeRecord = (header, body) => takeRecord(header, body, intake);
@@ -150,6 +157,7 @@ export class Shard {
   /** Rings to a peer that is new, or was restarted and knows nothing of this shard. */
   connectPeer(peer: ShardId, memory: LinkMemory): void {
     this.#links.connect(peer, memory);
+    if (peer === storePeer) return; // it says hello when it is ready
     this.#topicPort.onHomeUp(peer);
     for (const session of this.#sessions) session.onHomeUp(peer);
   }
@@ -158,6 +166,7 @@ export class Shard {
   disconnectPeer(peer: ShardId): void {
     this.#links.readToEnd(peer, this.#takeRecord);
     this.#links.disconnect(peer);
+    if (peer === storePeer) return this.#store.onDown();
     this.#topics.dropShard(peer);
     this.#users.dropShard(peer);
     this.#topicPort.onHomeDown(peer);
@@ -213,7 +222,11 @@ export class Shard {
       metrics: this.#world.metrics,
       tokens: this.#tokens,
       sessions: this.#sessions,
-      sessionContext: sessionContext(this.#world, this.#tokens, this.#topicPort, this.#userPort),
+      sessionContext: sessionContext(this.#world, this.#tokens, {
+        topics: this.#topicPort,
+        users: this.#userPort,
+        history: this.#historyPort,
+      }),
       newSessionId: () => systemMessageIds.next() as SessionId,
       verdictOf: (socket) => sockets.verdictOf(socket),
       onUpgraded: (socket) => sockets.stopWaiting(socket),

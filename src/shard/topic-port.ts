@@ -70,7 +70,9 @@ export class RoutedTopicPort implements TopicPort {
   publish(topic: TopicKey, message: Message, receiver: AnswerReceiver): Requested {
     const { homes, links, pending, topics } = this.#route;
     const home = homes.of(topic);
-    if (home === homes.self) return { state: 'answered', answer: topics.publish(topic, message) };
+    if (home === homes.self) {
+      return pending.answerHere(home, receiver, (onAnswer) => topics.publish(topic, message, onAnswer));
+    }
     const correlation = pending.open(receiver, home);
     const sent = links.send(home, 'topicPublish', correlation, [topic, ...messageToBody(message)]);
     return sent === 'taken' ? { state: 'pending', correlation } : this.#notSent(correlation, sent);

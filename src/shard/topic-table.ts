@@ -34,11 +34,13 @@ export class TopicTable {
     this.#dropIfIdle(topic);
   }
 
-  publish(key: TopicKey, message: Message): Answer {
+  /** `onAnswer` is called once: in this call, or when the store has answered. */
+  publish(key: TopicKey, message: Message, onAnswer: (answer: Answer) => void): void {
     const topic = this.#topicOf(key);
-    const answer = topic.publish(message);
-    this.#dropIfIdle(topic);
-    return answer;
+    topic.publish(message, (answer) => {
+      onAnswer(answer);
+      this.#dropIfIdle(topic);
+    });
   }
 
   dropShard(shard: ShardId): void {
@@ -58,6 +60,6 @@ export class TopicTable {
   }
 
   #dropIfIdle(topic: Topic): void {
-    if (topic.isIdle) this.#topics.delete(topic.key);
+    if (topic.isIdle && this.#topics.get(topic.key) === topic) this.#topics.delete(topic.key);
   }
 }

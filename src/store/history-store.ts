@@ -45,7 +45,7 @@ export interface StoredMessage {
   timestampMs: number;
 }
 
-/** `after`: the oldest beyond it. `before`: the youngest below it. Neither: the youngest of all. */
+/** `after`: the oldest beyond it, and below `before` if given. `before` alone: the youngest below it. Neither: the youngest. */
 export interface PageRequest {
   topic: TopicKey;
   after?: number;

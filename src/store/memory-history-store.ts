@@ -32,8 +32,8 @@ export class MemoryHistoryStore implements HistoryStore {
 
   async page({ topic, after, before, limit }: PageRequest): Promise<Page> {
     const isForward = after !== undefined;
-    const found = this.#messagesOf(topic).filter(({ offset }) =>
-      isForward ? offset > after : offset < (before ?? Number.POSITIVE_INFINITY),
+    const found = this.#messagesOf(topic).filter(
+      ({ offset }) => offset > (after ?? 0) && offset < (before ?? Number.POSITIVE_INFINITY),
     );
     const page = isForward ? found.slice(0, limit) : found.slice(-limit);
     const messages = page.map(({ key: _key, digest: _digest, ...message }) => message);

@@ -1,10 +1,10 @@
 /**
- * Gives every pair of shards its rings and doorbell, new ones whenever one of the two is new.
+ * Gives every pair of threads, shards and store, its rings and doorbell, new ones whenever one of the two is new.
  * Thread: primary. Called by the supervisor. Rings of a dead thread are never used again: nobody knows how it left them.
  */
 import { MessageChannel } from 'node:worker_threads';
 import { allocateRing } from '../ring/ring-layout.ts';
-import type { ShardThread } from './shard-thread.ts';
+import type { SupervisedThread } from './supervised-thread.ts';
 
 export class RingFabric {
   readonly #ringBytes: number;
@@ -15,12 +15,12 @@ export class RingFabric {
   }
 
   /** Links `one` and `other`, replacing what was there. */
-  link(one: ShardThread, other: ShardThread): void {
+  link(one: SupervisedThread, other: SupervisedThread): void {
     const generation = ++this.#generation;
     const there = allocateRing(this.#ringBytes, generation);
     const back = allocateRing(this.#ringBytes, generation);
     const { port1, port2 } = new MessageChannel();
-    one.post({ kind: 'link', peer: other.shard, outbound: there, inbound: back, doorbell: port1 }, [port1]);
-    other.post({ kind: 'link', peer: one.shard, outbound: back, inbound: there, doorbell: port2 }, [port2]);
+    one.post({ kind: 'link', peer: other.peer, outbound: there, inbound: back, doorbell: port1 }, [port1]);
+    other.post({ kind: 'link', peer: one.peer, outbound: back, inbound: there, doorbell: port2 }, [port2]);
   }
 }

@@ -1,18 +1,18 @@
 /**
- * Keeps the shards alive: starts them, links them, restarts those that die, within a budget.
+ * Keeps the shards and the store alive: starts them, links them, restarts those that die, within a budget.
  * Thread: primary. Made by server.ts. Knows threads and control messages; never what clients say.
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '#kit/clock.ts';
-import type { AdmissionVerdict, FailpointName, FromShard } from '#proto/control.ts';
-import type { ShardId } from '#proto/names.ts';
+import type { AdmissionVerdict, FailpointName, FromShard, FromStore } from '#proto/control.ts';
+import { type ShardId, storePeer } from '#proto/names.ts';
 import { Heartbeats } from '../observe/heartbeats.ts';
 import type { Logger } from '../observe/logger.ts';
 import { MetricsRow } from '../observe/metrics-table.ts';
 import { RestartBudget } from './restart-budget.ts';
 import { RingFabric } from './ring-fabric.ts';
-import { ShardThread, type ShardThreadEvents } from './shard-thread.ts';
 import { StallWatch } from './stall-watch.ts';
+import { SupervisedThread, type ThreadEvents } from './supervised-thread.ts';
 
 const watchEveryMs = 250;
 /** What a thread that was asked to exit gets before it is terminated, milliseconds. */
@@ -26,8 +26,10 @@ export interface SupervisorContext {
   log: Logger;
   metrics: SharedArrayBuffer;
   heartbeats: SharedArrayBuffer;
-  /** What a shard's thread is born with. */
-  startOf(shard: ShardId): object;
+  /** What a thread is born with: a shard's, or the store's (`storePeer`). */
+  startOf(peer: ShardId): object;
+  /** Its row in the table of metrics. */
+  metricsRowOf(peer: ShardId): number;
   onLogLines(lines: string[]): void;
   onKeys(jwks: string): void;
   onSocketsClosed(shard: ShardId, addresses: string[]): void;
@@ -36,14 +38,16 @@ export interface SupervisorContext {
   onExhausted(reason: string): void;
 }
 
-export class Supervisor implements ShardThreadEvents {
+export class Supervisor implements ThreadEvents {
   readonly shardCount: number;
   readonly #ctx: SupervisorContext;
-  readonly #threads = new Map<ShardId, ShardThread>();
+  readonly #threads = new Map<ShardId, SupervisedThread>();
   readonly #budget: RestartBudget;
   readonly #fabric: RingFabric;
   readonly #stalls: StallWatch;
   readonly #drained = new Map<ShardId, () => void>();
+  /** Ready, and linked to the others. */
+  readonly #serving = new Set<ShardId>();
   #watcher: NodeJS.Timeout | undefined;
   #isStarted = false;
   #isStopping = false;
@@ -56,12 +60,12 @@ export class Supervisor implements ShardThreadEvents {
     this.#stalls = new StallWatch(new Heartbeats(ctx.heartbeats), ctx.stallTimeoutMs);
   }
 
-  /** All shards up and linked. Rejects with the first failure: a shard that cannot start is not restarted. */
+  /** The store, then all shards, up and linked. Rejects with the first failure: what cannot start is not restarted. */
   async start(): Promise<void> {
-    const shards = Array.from({ length: this.shardCount }, (_, shard) => shard as ShardId);
-    for (const shard of shards) this.#spawn(shard);
+    await this.#spawn(storePeer).ready;
+    for (let shard = 0; shard < this.shardCount; shard++) this.#spawn(shard as ShardId);
     await Promise.all([...this.#threads.values()].map((thread) => thread.ready));
-    for (const shard of shards) this.#onReady(this.#thread(shard));
+    for (const thread of this.#threads.values()) this.#onReady(thread);
     this.#watcher = setInterval(() => this.#watch(), watchEveryMs);
     this.#isStarted = true;
   }
@@ -81,17 +85,17 @@ export class Supervisor implements ShardThreadEvents {
     return socket.destroyed;
   }
 
-  failpoint(shard: ShardId, name: FailpointName): void {
-    this.#thread(shard).post({ kind: 'failpoint', name });
+  failpoint(peer: ShardId, name: FailpointName): void {
+    this.#thread(peer).post({ kind: 'failpoint', name });
   }
 
   /** Every client is told and closed, within `timeoutMs`; then the threads end. */
   async drain(timeoutMs: number): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#watcher);
-    const threads = [...this.#threads.values()].filter((thread) => thread.isReady);
+    const threads = this.#shards().filter((thread) => thread.isReady);
     const drained = threads.map(
-      (thread) => new Promise<void>((resolve) => this.#drained.set(thread.shard, resolve)),
+      (thread) => new Promise<void>((resolve) => this.#drained.set(thread.peer, resolve)),
     );
     for (const thread of threads) thread.post({ kind: 'drain', timeoutMs });
     await Promise.race([Promise.all(drained), delay(timeoutMs + exitGraceMs)]);
@@ -102,7 +106,12 @@ export class Supervisor implements ShardThreadEvents {
   async stop(): Promise<void> {
     this.#isStopping = true;
     clearInterval(this.#watcher);
-    const threads = [...this.#threads.values()];
+    await this.#end(this.#shards());
+    const store = this.#threads.get(storePeer);
+    if (store !== undefined) await this.#end([store]); // behind the shards: what they asked for is committed
+  }
+
+  async #end(threads: SupervisedThread[]): Promise<void> {
     for (const thread of threads) thread.post({ kind: 'exit' });
     await Promise.race([Promise.all(threads.map((thread) => thread.exited)), delay(exitGraceMs)]);
     await Promise.all(threads.map((thread) => thread.terminate()));
@@ -110,61 +119,66 @@ export class Supervisor implements ShardThreadEvents {
 
   // ---- events of a thread
 
-  onMessage(thread: ShardThread, message: FromShard): void {
+  onMessage(thread: SupervisedThread, message: FromShard | FromStore): void {
     if (message.kind === 'logs') this.#ctx.onLogLines(message.lines);
     if (message.kind === 'keys') this.#ctx.onKeys(message.jwks);
-    if (message.kind === 'closed') this.#ctx.onSocketsClosed(thread.shard, message.addresses);
-    if (message.kind === 'drained') this.#drained.get(thread.shard)?.();
+    if (message.kind === 'closed') this.#ctx.onSocketsClosed(thread.peer, message.addresses);
+    if (message.kind === 'drained') this.#drained.get(thread.peer)?.();
   }
 
-  onExit(thread: ShardThread): void {
-    const { shard } = thread;
-    if (this.#threads.get(shard) !== thread) return;
-    this.#stalls.end(shard);
-    this.#row(shard).clearGauges();
-    this.#drained.get(shard)?.();
-    this.#ctx.onShardGone(shard);
-    for (const other of this.#others(shard)) other.post({ kind: 'unlink', peer: shard });
+  onExit(thread: SupervisedThread): void {
+    const { peer } = thread;
+    if (this.#threads.get(peer) !== thread) return;
+    this.#serving.delete(peer);
+    this.#stalls.end(peer);
+    this.#row(peer).clearGauges();
+    this.#drained.get(peer)?.();
+    if (peer !== storePeer) this.#ctx.onShardGone(peer);
+    for (const other of this.#others(peer)) other.post({ kind: 'unlink', peer });
     if (this.#isStarted && !this.#isStopping) this.#restart(thread);
   }
 
   // ---- lives
 
-  #spawn(shard: ShardId): ShardThread {
-    const thread = new ShardThread(shard, this.#ctx.startOf(shard), this);
-    this.#threads.set(shard, thread);
+  #spawn(peer: ShardId): SupervisedThread {
+    const thread = new SupervisedThread(peer, this.#ctx.startOf(peer), this);
+    this.#threads.set(peer, thread);
     return thread;
   }
 
-  #onReady(thread: ShardThread): void {
-    this.#stalls.begin(thread.shard, this.#ctx.clock.monotonicMs());
-    for (const other of this.#others(thread.shard)) {
+  #onReady(thread: SupervisedThread): void {
+    const { peer } = thread;
+    for (const other of this.#others(peer)) {
       // Those that are not served yet link themselves, when it is their turn.
-      if (this.#stalls.isWatched(other.shard)) this.#fabric.link(thread, other);
+      if (this.#serving.has(other.peer)) this.#fabric.link(thread, other);
     }
-    this.#row(thread.shard).set('shardUp', 1);
+    this.#serving.add(peer);
+    if (peer === storePeer) return;
+    this.#stalls.begin(peer, this.#ctx.clock.monotonicMs());
+    this.#row(peer).set('shardUp', 1);
   }
 
   /**
    * Within the budget, also when the successor dies before it serves: what it lacks (memory, say) may come back. A first
    * start that fails is not repeated: start() has rejected.
    */
-  #restart(thread: ShardThread): void {
-    const { shard, failure } = thread;
+  #restart({ peer, failure }: SupervisedThread): void {
+    const isStore = peer === storePeer;
+    const [who, fields] = isStore ? ['the store', {}] : ['a shard', { shard: peer }];
     const delayMs = this.#budget.take();
     if (delayMs === 'exhausted') {
-      this.#ctx.log.fatal({ shard, err: failure }, 'a shard died and its restart budget is spent');
-      return this.#ctx.onExhausted(`shard ${shard} ${failure?.message}`);
+      this.#ctx.log.fatal({ ...fields, err: failure }, `${who} died and its restart budget is spent`);
+      return this.#ctx.onExhausted(`${who} ${isStore ? '' : `(${peer}) `}died: ${failure?.message}`);
     }
-    this.#ctx.log.error({ shard, err: failure, delayMs }, 'a shard died and is restarted');
+    this.#ctx.log.error({ ...fields, err: failure, delayMs }, `${who} died and is restarted`);
     setTimeout(() => {
       if (this.#isStopping) return;
-      this.#row(shard).add('shardRestarts');
-      const successor = this.#spawn(shard);
+      this.#row(peer).add(isStore ? 'storeRestarts' : 'shardRestarts');
+      const successor = this.#spawn(peer);
       successor.ready.then(
         () => {
           this.#onReady(successor);
-          this.#ctx.log.info({ shard }, 'the shard is back');
+          this.#ctx.log.info(fields, isStore ? 'the store is back' : 'the shard is back');
         },
         () => {}, // onExit has it
       );
@@ -173,28 +187,32 @@ export class Supervisor implements ShardThreadEvents {
 
   #watch(): void {
     const nowMs = this.#ctx.clock.monotonicMs();
-    for (const thread of this.#threads.values()) {
-      const state = this.#stalls.look(thread.shard, nowMs);
-      if (state === 'slow') this.#ctx.log.warn({ shard: thread.shard }, 'the loop of a shard stands still');
+    for (const thread of this.#shards()) {
+      const state = this.#stalls.look(thread.peer, nowMs);
+      if (state === 'slow') this.#ctx.log.warn({ shard: thread.peer }, 'the loop of a shard stands still');
       if (state !== 'stalled') continue;
       this.#ctx.log.error(
-        { shard: thread.shard },
+        { shard: thread.peer },
         'the loop of a shard stood still for too long; its thread is ended',
       );
       void thread.terminate();
     }
   }
 
-  #others(shard: ShardId): ShardThread[] {
-    return [...this.#threads.values()].filter((thread) => thread.shard !== shard && thread.isReady);
+  #shards(): SupervisedThread[] {
+    return [...this.#threads.values()].filter((thread) => thread.peer !== storePeer);
   }
 
-  #thread(shard: ShardId): ShardThread {
-    return this.#threads.get(shard) as ShardThread;
+  #others(peer: ShardId): SupervisedThread[] {
+    return [...this.#threads.values()].filter((thread) => thread.peer !== peer && thread.isReady);
   }
 
-  #row(shard: ShardId): MetricsRow {
-    return new MetricsRow(this.#ctx.metrics, shard);
+  #thread(peer: ShardId): SupervisedThread {
+    return this.#threads.get(peer) as SupervisedThread;
+  }
+
+  #row(peer: ShardId): MetricsRow {
+    return new MetricsRow(this.#ctx.metrics, this.#ctx.metricsRowOf(peer));
   }
 }
 

@@ -81,6 +81,6 @@ function join(frames: Buffer[], start: number, end: number): LaneBatch {
 }
 
 /** The `data` that a filter speaks about; a priority that was not given is the default one. */
-function deliveredData({ topic, from, event, priority = 'normal', payload }: Publication): object {
-  return { topic, from, event, priority, payload: payload.value };
+function deliveredData({ topic, offset, from, event, priority = 'normal', payload }: Publication): object {
+  return { topic, offset, from, event, priority, payload: payload.value };
 }

@@ -1,17 +1,56 @@
 /** What a topic needs of the world around it. */
 import type { Clock } from '#kit/clock.ts';
-import type { ShardId, TopicKey } from '#proto/names.ts';
+import type { MessageIds } from '#kit/message-id.ts';
+import type { Priority } from '#proto/data.ts';
+import type { MessageId, ShardId, TopicKey, TopicName, UserId } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { RecentKeys } from '../protect/recent-keys.ts';
+import type { TopicClass } from '../routing/topic-class.ts';
+import type { Position } from '../wire/message.ts';
 
 export interface TopicContext {
   clock: Clock;
   /** Gives accepted messages their ids, once per key. One for all topics and users of the shard. */
   recentKeys: RecentKeys;
+  /** Gives durable messages their ids, before their place is known. */
+  messageIds: MessageIds;
+  store: TopicStore;
+  /** By the rules of the configuration. */
+  classOf(topic: TopicName): TopicClass;
   subscribers: SubscriberPort;
   flushes: FlushPort;
   counters: TopicCounters;
 }
+
+/** The log of durable topics. */
+export interface TopicStore {
+  /** `onSettled` is called once, in the order of the calls, unless the answer is not 'sent'. */
+  append(entry: DurableEntry, onSettled: (settled: AppendSettled) => void): AppendSent;
+}
+
+/** A message that asks for its place in its topic's log. */
+export interface DurableEntry {
+  topic: TopicKey;
+  messageId: MessageId;
+  from: UserId;
+  key: string | undefined;
+  /** Of the body, compared when the key comes again. */
+  digest: number;
+  event: string | undefined;
+  priority: Priority | undefined;
+  /** msgpack. */
+  payload: Uint8Array;
+  timestampMs: number;
+}
+
+/** 'full' and 'down': it was not taken, and nothing is stored. */
+export type AppendSent = 'sent' | 'full' | 'down';
+
+export type AppendSettled =
+  | { state: 'stored'; position: Position }
+  | { state: 'duplicate'; messageId: MessageId; position: Position }
+  /** Nothing is stored: another body under the same key, no room, a store that failed. */
+  | { state: 'conflict' | 'full' | 'unavailable' };
 
 /** Where the subscribers are. */
 export interface SubscriberPort {
@@ -32,6 +71,8 @@ export interface FlushTarget {
 export type FlushWait = 'now' | 'window' | 'lazy';
 
 export interface TopicCounters {
+  accepted(): void;
+  duplicate(): void;
   expired(count: number): void;
   /** Publications waiting for a flush, up or down. */
   waiting(change: number): void;

@@ -5,6 +5,7 @@
  * the bound it is flushed at once, so it refuses nobody and never grows.
  */
 
+import { assertNever } from '#kit/assert.ts';
 import type { Priority } from '#proto/data.ts';
 import { type Refusal, refusal } from '#proto/error-codes.ts';
 import {
@@ -16,11 +17,13 @@ import {
   topicOfKey,
 } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
+import { digestOf, keyConflict } from '../protect/recent-keys.ts';
 import { compileFilter } from '../routing/filter.ts';
+import type { TopicClass } from '../routing/topic-class.ts';
 import type { Publication } from '../wire/encode-frame.ts';
 import { type Answer, type Message, refused } from '../wire/message.ts';
 import { FlushBatch, type Lane } from './fanout.ts';
-import type { FlushTarget, FlushWait, TopicContext } from './ports.ts';
+import type { AppendSettled, DurableEntry, FlushTarget, FlushWait, TopicContext } from './ports.ts';
 
 /** Publications of one flush. */
 const batchMessagesMax = 1024;
@@ -40,9 +43,12 @@ export class Topic implements FlushTarget {
   readonly #ctx: TopicContext;
   /** Name on the wire; absent on the topic of broadcasts to everyone. */
   readonly #name: TopicName | undefined;
+  readonly #class: TopicClass;
   /** By encoding and filter. */
   readonly #lanes = new Map<string, Lane>();
   #filteredLanes = 0;
+  /** Appends that the store has not answered. */
+  #unsettledCount = 0;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
 
@@ -51,11 +57,12 @@ export class Topic implements FlushTarget {
     this.#ctx = ctx;
     const name = topicOfKey(key);
     this.#name = name === everyoneTopic ? undefined : name;
+    this.#class = name === everyoneTopic ? 'volatile' : ctx.classOf(name);
   }
 
-  /** Nobody listens and nothing waits: the actor may be dropped. */
+  /** Nobody listens, nothing waits, the store owes no answer: the actor may be dropped. */
   get isIdle(): boolean {
-    return this.#lanes.size === 0 && this.#waiting.length === 0;
+    return this.#lanes.size === 0 && this.#waiting.length === 0 && this.#unsettledCount === 0;
   }
 
   /** From now on `shard` gets this lane. Idempotent. */
@@ -83,13 +90,13 @@ export class Topic implements FlushTarget {
     for (const { spec } of [...this.#lanes.values()]) this.unsubscribe(shard, spec);
   }
 
-  /** Accepts in the order of the calls; delivery follows in that order. */
-  publish(message: Message): Answer {
-    const { isNew, answer } = this.#ctx.recentKeys.accept(`topic|${this.key}|${message.from}`, message);
-    if (isNew && this.#lanes.size > 0) {
-      this.#enqueue(this.#publicationOf(message, answer.messageId), message.ttlMs);
-    }
-    return answer;
+  /**
+   * Accepts in the order of the calls; answers and deliveries follow in that order: at once when the topic is volatile,
+   * after the commit when it is durable. `onAnswer` is called once.
+   */
+  publish(message: Message, onAnswer: (answer: Answer) => void): void {
+    if (this.#class === 'durable') this.#append(message, onAnswer);
+    else onAnswer(this.#accept(message));
   }
 
   /** Sends what waits. Called by the flush schedule, and by itself where the order demands it. */
@@ -113,6 +120,50 @@ export class Topic implements FlushTarget {
     if (lane.filter !== undefined) this.#filteredLanes--;
   }
 
+  #accept(message: Message): Answer {
+    const { isNew, answer } = this.#ctx.recentKeys.accept(`topic|${this.key}|${message.from}`, message);
+    if (isNew) this.#deliver(this.#publicationOf(message, answer.messageId, undefined), message.ttlMs);
+    return answer;
+  }
+
+  #append(message: Message, onAnswer: (answer: Answer) => void): void {
+    const { from, key, event, priority, payload } = message;
+    const entry: DurableEntry = {
+      ...{ topic: this.key, messageId: this.#ctx.messageIds.next() as MessageId, from, key, event, priority },
+      ...{ digest: digestOf(message), payload: payload.msgpack, timestampMs: this.#ctx.clock.wallMs() },
+    };
+    const sent = this.#ctx.store.append(entry, (settled) => {
+      this.#unsettledCount--;
+      onAnswer(this.#settle(message, entry, settled));
+    });
+    if (sent === 'sent') this.#unsettledCount++;
+    else onAnswer(sent === 'full' ? storeBusy() : storeDown());
+  }
+
+  #settle(message: Message, { messageId }: DurableEntry, settled: AppendSettled): Answer {
+    switch (settled.state) {
+      case 'stored':
+        this.#ctx.counters.accepted();
+        this.#deliver(this.#publicationOf(message, messageId, settled.position.offset), message.ttlMs);
+        return { ok: true, messageId, isDuplicate: false, position: settled.position };
+      case 'duplicate':
+        this.#ctx.counters.duplicate();
+        return { ok: true, messageId: settled.messageId, isDuplicate: true, position: settled.position };
+      case 'conflict':
+        return refused(keyConflict(message.key as string));
+      case 'full':
+        return storeBusy();
+      case 'unavailable':
+        return storeDown();
+      default:
+        return assertNever(settled);
+    }
+  }
+
+  #deliver(publication: Publication, ttlMs: number | undefined): void {
+    if (this.#lanes.size > 0) this.#enqueue(publication, ttlMs);
+  }
+
   #forgetWaiting(): Waiting[] {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -134,11 +185,16 @@ export class Topic implements FlushTarget {
     return lane;
   }
 
-  #publicationOf({ from, payload, event, priority }: Message, id: MessageId): Publication {
+  #publicationOf(
+    { from, payload, event, priority }: Message,
+    id: MessageId,
+    offset: number | undefined,
+  ): Publication {
     return {
       type: 'Broadcast',
       id,
       topic: this.#name,
+      offset,
       from,
       to: undefined,
       event,
@@ -166,6 +222,17 @@ export class Topic implements FlushTarget {
     this.#ctx.counters.expired(waiting.length - fresh.length);
     return fresh.map((entry) => entry.publication);
   }
+}
+
+/** Clients try again after about this long, milliseconds. */
+const storeRetryMs = 1000;
+
+function storeBusy(): Answer {
+  return refused(refusal('busy', 'the store has too much to do', storeRetryMs));
+}
+
+function storeDown(): Answer {
+  return refused(refusal('store_unavailable', 'the store is not there; nothing was stored', storeRetryMs));
 }
 
 /** A whole topic is flushed at once, so an urgent message takes the lazy ones before it along, in order. */

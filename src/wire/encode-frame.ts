@@ -22,6 +22,8 @@ export interface Publication {
   id: MessageId;
   /** Absent on a broadcast to everyone. */
   topic?: TopicName | undefined;
+  /** In the topic's log; absent where there is none. */
+  offset?: number | undefined;
   from: UserId;
   to?: UserId | undefined;
   event?: string | undefined;
@@ -42,8 +44,8 @@ export function encodePublication(publication: Publication, encoding: Encoding):
 }
 
 function jsonPublication(publication: Publication): Buffer {
-  const { type, id, timestamp, topic, from, to, event, priority, payload } = publication;
-  const fields = JSON.stringify({ topic, from, to, event, priority }).slice(0, -1);
+  const { type, id, timestamp, topic, offset, from, to, event, priority, payload } = publication;
+  const fields = JSON.stringify({ topic, offset, from, to, event, priority }).slice(0, -1);
   return frameText(
     `{"type":"${type}","id":"${id}","data":${fields},"payload":${payload.json}},"timestamp":${timestamp}}`,
   );
@@ -61,10 +63,18 @@ function msgpackPublication(publication: Publication): Buffer {
 const payloadKey = packMsgpack('payload');
 
 /** All of `data` but the payload, without what is absent. */
-function fieldsOf({ topic, from, to, event, priority }: Publication): Record<string, string> {
-  const fields: Record<string, string> = {};
+function fieldsOf({
+  topic,
+  offset,
+  from,
+  to,
+  event,
+  priority,
+}: Publication): Record<string, string | number> {
+  const fields: Record<string, string | number> = {};
   for (const [name, value] of [
     ['topic', topic],
+    ['offset', offset],
     ['from', from],
     ['to', to],
     ['event', event],

@@ -23,9 +23,41 @@ export function messageOf(
   return { from, payload: Payload.ofValue(payload), event, priority, ttlMs, key };
 }
 
-/** What a home answers to a request. */
+/** A place in a topic's log. */
+export interface Position {
+  offset: number;
+  epoch: string;
+}
+
+export interface HistoryMessage {
+  offset: number;
+  messageId: MessageId;
+  from: UserId;
+  event: string | undefined;
+  priority: Priority | undefined;
+  /** When it was accepted, wall clock, milliseconds. */
+  timestamp: number;
+  payload: Payload;
+}
+
+/** A part of a topic's log, oldest first. */
+export interface HistoryPage {
+  epoch: string;
+  /** Of the last message of the topic. */
+  lastOffset: number;
+  hasMore: boolean;
+  messages: HistoryMessage[];
+}
+
+/** What a home, or the store, answers to a request. */
 export type Answer =
-  | { ok: true; messageId?: MessageId; isDuplicate?: boolean }
+  | {
+      ok: true;
+      messageId?: MessageId;
+      isDuplicate?: boolean;
+      position?: Position | undefined;
+      page?: HistoryPage;
+    }
   | { ok: false; refusal: Refusal };
 
 export function refused(reason: Refusal): Answer {
@@ -50,10 +82,15 @@ export function messageFromBody([from, payload, event, priority, ttlMs, key]: Pu
 export function answerToBody(answer: Answer): RecordBodies['answer'] {
   if (!answer.ok)
     return [false, answer.refusal.code, answer.refusal.message, answer.refusal.retryAfterMs ?? null];
-  return answer.messageId === undefined ? [true] : [true, answer.messageId, answer.isDuplicate === true];
+  const { messageId, isDuplicate = false, position } = answer;
+  if (messageId === undefined) return [true];
+  return [true, messageId, isDuplicate, position?.offset ?? null, position?.epoch ?? null];
 }
 
 export function answerFromBody(body: RecordBodies['answer']): Answer {
   if (!body[0]) return refused(refusal(body[1], body[2], body[3] ?? undefined));
-  return body.length === 1 ? { ok: true } : { ok: true, messageId: body[1], isDuplicate: body[2] };
+  if (body.length === 1) return { ok: true };
+  const [, messageId, isDuplicate, offset, epoch] = body;
+  const position = offset === null || epoch === null ? {} : { position: { offset, epoch } };
+  return { ok: true, messageId, isDuplicate, ...position };
 }

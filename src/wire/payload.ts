@@ -2,6 +2,7 @@
  * What a message carries, passed on as it is: in the form it came in, converted at most once to each other form.
  * msgpack is the form between threads; JSON text is made only where a JSON client listens.
  */
+import type { Encoding } from '#proto/envelope.ts';
 import { packMsgpack, unpackMsgpack } from './codec.ts';
 
 export class Payload {
@@ -34,9 +35,14 @@ export class Payload {
     return this.#msgpack;
   }
 
+  /** As a value inside of something larger: for JSON, `bin` is a base64 string. */
+  valueFor(encoding: Encoding): unknown {
+    return encoding === 'json' ? bytesAsBase64(this.value) : this.value;
+  }
+
   /** JSON text; `bin` becomes a base64 string. */
   get json(): string {
-    this.#json ??= JSON.stringify(bytesAsBase64(this.value)) ?? 'null';
+    this.#json ??= JSON.stringify(this.valueFor('json')) ?? 'null';
     return this.#json;
   }
 }

@@ -114,6 +114,8 @@ export function historyStoreContract(name: string, open: () => Promise<HistorySt
     assert.deepEqual(await page({ before: 1, limit: 3 }), [[], false]);
     assert.deepEqual(await page({ after: 0, limit: 3 }), [[1, 2, 3], true]);
     assert.deepEqual(await page({ after: 7, limit: 3 }), [[8, 9, 10], false]);
+    assert.deepEqual(await page({ after: 2, before: 6, limit: 2 }), [[3, 4], true]);
+    assert.deepEqual(await page({ after: 2, before: 6, limit: 5 }), [[3, 4, 5], false]);
     assert.deepEqual(await page({ after: 10, limit: 3 }), [[], false]);
     assert.deepEqual(await page({ after: 99, limit: 3 }), [[], false]);
     assert.deepEqual(await page({ limit: 10 }), [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10], false]);

@@ -23,6 +23,8 @@ import { TopicTable } from '../../src/shard/topic-table.ts';
 import { RoutedUserPort } from '../../src/shard/user-port.ts';
 import { UserTable } from '../../src/shard/user-table.ts';
 import type { FlushTarget } from '../../src/topic/ports.ts';
+import type { Answer } from '../../src/wire/message.ts';
+import { noStore } from '../kit/no-store.ts';
 import { testSecret } from '../kit/test-server.ts';
 
 const self = 0 as ShardId;
@@ -124,6 +126,7 @@ export class SessionWorld {
     const actors = { clock, recentKeys };
     const topics = new TopicTable({
       ...actors,
+      ...noStore,
       counters: topicCounters(metrics),
       flushes: { requestFlush: (topic) => void this.#flushes.add(topic) },
       subscribers: {
@@ -155,6 +158,7 @@ export class SessionWorld {
       tokens,
       topics: new RoutedTopicPort({ ...route, topics, subscribers }),
       users: new RoutedUserPort({ ...route, users }),
+      history: { page: () => ({ state: 'answered', answer: emptyPage }) },
       schedule: {
         requestSlice: (session) => void this.#runnables.add(session),
         requestWrite: (outbox) => void this.#outboxes.add(outbox),
@@ -168,6 +172,9 @@ export class SessionWorld {
     };
   }
 }
+
+/** Nothing is stored in this world. */
+const emptyPage: Answer = { ok: true, page: { epoch: 'e', lastOffset: 0, hasMore: false, messages: [] } };
 
 /** All entries; the set is empty afterwards, so that what they ask for waits for the next round. */
 function take<Entry>(set: Set<Entry>): Entry[] {

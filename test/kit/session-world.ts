@@ -66,6 +66,11 @@ export class SessionWorld {
   readonly subscribers = new SubscriberTable();
   /** What `topics.publish` does; replace to make it fail. */
   publish: () => Requested = () => ({ state: 'answered', answer: { ok: true, messageId: 'm-1' as never } });
+  /** What `history.page` does. */
+  page: (receiver: AnswerReceiver) => Requested = () => ({
+    state: 'answered',
+    answer: { ok: true, page: { epoch: 'e', lastOffset: 0, hasMore: false, messages: [] } },
+  });
   /** What `users.attach` does. */
   attach: (receiver: AnswerReceiver) => Requested = () => ({ state: 'answered', answer: { ok: true } });
   readonly ready = new Set<Runnable>();
@@ -163,6 +168,7 @@ export class SessionWorld {
         detach: () => this.#add('detached'),
         direct: () => this.publish(),
       },
+      history: { page: (_request, receiver) => this.page(receiver) },
       schedule: {
         requestSlice: (session) => void this.ready.add(session),
         requestWrite: (outbox) => void this.dirty.add(outbox),

@@ -4,6 +4,7 @@ import type { Handler } from '../outcome.ts';
 import { auth } from './auth.ts';
 import { broadcast } from './broadcast.ts';
 import { directMessage } from './direct-message.ts';
+import { history } from './history.ts';
 import { ping } from './ping.ts';
 import { subscribe } from './subscribe.ts';
 import { unsubscribe } from './unsubscribe.ts';
@@ -15,4 +16,5 @@ export const sessionHandlers = {
   Unsubscribe: unsubscribe,
   Broadcast: broadcast,
   DirectMessage: directMessage,
+  History: history,
 } satisfies { [Type in ClientType]: Handler<Type> };

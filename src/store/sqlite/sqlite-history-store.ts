@@ -63,10 +63,11 @@ export class SqliteHistoryStore implements HistoryStore {
     const row = this.#topicRow(topic);
     if (row === undefined) return { messages: [], hasMore: false };
     const { pageAfter, pageBefore } = this.#statements;
+    const end = before ?? Number.MAX_SAFE_INTEGER;
     const rows =
       after === undefined
-        ? pageBefore.all(row.id, before ?? Number.MAX_SAFE_INTEGER, limit + 1)
-        : pageAfter.all(row.id, after, limit + 1);
+        ? pageBefore.all(row.id, end, limit + 1)
+        : pageAfter.all(row.id, after, end, limit + 1);
     const messages = rows.slice(0, limit).map(messageOf);
     if (after === undefined) messages.reverse();
     return { messages, hasMore: rows.length > limit };
@@ -162,7 +163,7 @@ function prepareStatements(database: DatabaseSync) {
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     pageAfter: prepare(
-      `SELECT ${columns} FROM messages WHERE topic_id = ? AND "offset" > ? ORDER BY "offset" LIMIT ?`,
+      `SELECT ${columns} FROM messages WHERE topic_id = ? AND "offset" > ? AND "offset" < ? ORDER BY "offset" LIMIT ?`,
     ),
     pageBefore: prepare(
       `SELECT ${columns} FROM messages WHERE topic_id = ? AND "offset" < ? ORDER BY "offset" DESC LIMIT ?`,

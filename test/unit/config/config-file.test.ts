@@ -75,7 +75,7 @@ test('a file of another shape is refused with the field and what is allowed', ()
     const message = refusalOf(fileWith(content));
     assert.match(
       message,
-      /^CARILLON_CONFIG ".*": .*; allowed is \{"roles": \{"name": \["action:pattern"\]\}\}$/,
+      /^CARILLON_CONFIG ".*": .*; allowed is \{"roles": \{"name": \["action:pattern"\]\}, "topics": .*\}$/,
     );
     assert.match(message, field, content);
   }

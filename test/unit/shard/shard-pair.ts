@@ -22,6 +22,7 @@ import { Homes } from '../../../src/shard/homes.ts';
 import { PendingRequests } from '../../../src/shard/pending-requests.ts';
 import { type IntakeContext, takeRecord } from '../../../src/shard/ring-intake.ts';
 import { SessionTable } from '../../../src/shard/session-table.ts';
+import { StorePort } from '../../../src/shard/store-port.ts';
 import { SubscriberTable } from '../../../src/shard/subscriber-table.ts';
 import { RoutedTopicPort } from '../../../src/shard/topic-port.ts';
 import { TopicTable } from '../../../src/shard/topic-table.ts';
@@ -30,6 +31,7 @@ import { UserTable } from '../../../src/shard/user-table.ts';
 import type { FlushTarget } from '../../../src/topic/ports.ts';
 import type { Answer } from '../../../src/wire/message.ts';
 import { messageToBody } from '../../../src/wire/message.ts';
+import { noStore } from '../../kit/no-store.ts';
 import { countingIds } from '../protect/manual-clock.ts';
 import { envelopesIn, type ReceivedEnvelope } from '../topic/topic-world.ts';
 
@@ -80,10 +82,11 @@ export class TestShard {
     const nothing = () => {};
     const recentKeys = new RecentKeys(systemClock, countingIds(), { accepted: nothing, duplicate: nothing });
     this.topics = new TopicTable({
+      ...noStore,
       clock: systemClock,
       recentKeys,
       flushes: { requestFlush: (topic) => void this.#flushes.add(topic) },
-      counters: { expired: nothing, waiting: nothing },
+      counters: { accepted: nothing, duplicate: nothing, expired: nothing, waiting: nothing },
       subscribers: {
         deliver: (shard, topic, lane, frameCount, frames) => {
           if (shard === this.id) this.subscribers.deliver(topic, lane, frameCount, frames);
@@ -113,7 +116,7 @@ export class TestShard {
     sessions.deliver = (ids, _count, frames) => this.#deliverDirectly(ids, frames);
     this.#intake = {
       ...{ links: this.links, pending: this.pending, topics: this.topics, users: this.users },
-      ...{ subscribers: this.subscribers, sessions },
+      ...{ subscribers: this.subscribers, sessions, store: new StorePort(this.links) },
       onFailure: (error) => {
         this.failures.push(error);
         return 'c1';

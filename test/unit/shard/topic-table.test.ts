@@ -6,6 +6,7 @@ import { RecentKeys } from '../../../src/protect/recent-keys.ts';
 import { TopicTable } from '../../../src/shard/topic-table.ts';
 import type { FlushTarget } from '../../../src/topic/ports.ts';
 import { Payload } from '../../../src/wire/payload.ts';
+import { noStore } from '../../kit/no-store.ts';
 import { countingIds, ManualClock } from '../protect/manual-clock.ts';
 import { filtered, json, msgpack, shard0, shard1 } from '../topic/topic-world.ts';
 
@@ -20,11 +21,14 @@ function open() {
   let waiting = 0;
   const nothing = () => {};
   const table = new TopicTable({
+    ...noStore,
     clock,
     recentKeys: new RecentKeys(clock, countingIds(), { accepted: nothing, duplicate: nothing }),
     subscribers: { deliver: (shard) => void delivered.push(shard) },
     flushes: { requestFlush: (topic) => void flushes.add(topic) },
     counters: {
+      accepted: nothing,
+      duplicate: nothing,
       expired: nothing,
       waiting(change) {
         waiting += change;
@@ -39,8 +43,8 @@ test('a topic whose last subscriber leaves while publications wait is gone, howe
   for (let round = 0; round < 100; round++) {
     const topic = key(`t:${round}`);
     table.subscribe(topic, shard0, json);
-    table.publish(topic, message);
-    table.publish(topic, message);
+    table.publish(topic, message, () => {});
+    table.publish(topic, message, () => {});
     assert.deepEqual([table.size, waiting()], [1, 2]);
     table.unsubscribe(topic, shard0, json);
     assert.deepEqual([table.size, waiting()], [0, 0]);
@@ -54,7 +58,7 @@ test('a topic stays while one lane of several has a subscriber, and then goes', 
   const topic = key('t');
   const lanes = [json, msgpack, filtered('json', { event: 'x' })];
   for (const lane of lanes) table.subscribe(topic, shard0, lane);
-  table.publish(topic, message);
+  table.publish(topic, message, () => {});
   for (const lane of lanes.slice(1)) table.unsubscribe(topic, shard0, lane);
   assert.deepEqual([table.size, waiting()], [1, 1]);
   for (const target of flushes) target.flush();
@@ -67,11 +71,11 @@ test('[SUP1] topics whose subscribers were all on a shard that died are gone, al
   const { table, waiting } = open();
   for (let index = 0; index < 10; index++) {
     table.subscribe(key(`dead:${index}`), shard1, json);
-    table.publish(key(`dead:${index}`), message);
+    table.publish(key(`dead:${index}`), message, () => {});
   }
   table.subscribe(key('both'), shard0, json);
   table.subscribe(key('both'), shard1, json);
-  table.publish(key('both'), message);
+  table.publish(key('both'), message, () => {});
   table.dropShard(shard1);
   assert.deepEqual([table.size, waiting()], [1, 1]);
 });
@@ -80,7 +84,7 @@ test('whoever joins a topic anew gets nothing of what its former subscribers lef
   const { table, delivered, flushes } = open();
   const topic = key('t');
   table.subscribe(topic, shard0, json);
-  table.publish(topic, message);
+  table.publish(topic, message, () => {});
   table.unsubscribe(topic, shard0, json);
   table.subscribe(topic, shard1, json);
   for (const target of flushes) target.flush();
@@ -89,7 +93,7 @@ test('whoever joins a topic anew gets nothing of what its former subscribers lef
 
 test('a publication or a refused subscription leaves no topic behind', () => {
   const { table } = open();
-  table.publish(key('nobody'), message);
+  table.publish(key('nobody'), message, () => {});
   assert.equal(table.subscribe(key('bad'), shard0, filtered('json', { a: { near: 1 } })).ok, false);
   assert.equal(table.size, 0);
 });

@@ -34,7 +34,7 @@ test('[FAN1] encoding costs the same, however many lanes filter what is encoded'
     }
     // {"a": 50}, as it comes from another shard.
     const payload = Payload.ofMsgpack(Buffer.from([0x81, 0xa1, 0x61, 0x32]));
-    world.topic.publish({ from: 'ann' as UserId, payload });
+    world.topic.publish({ from: 'ann' as UserId, payload }, () => {});
     stringify.mock.resetCalls();
     world.topic.flush();
     assert.equal(world.deliveries.length, laneCount);

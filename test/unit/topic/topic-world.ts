@@ -7,8 +7,9 @@ import type { LaneSpec } from '#proto/record.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
 import type { FlushTarget, FlushWait } from '../../../src/topic/ports.ts';
 import { Topic } from '../../../src/topic/topic.ts';
-import type { Message } from '../../../src/wire/message.ts';
+import type { Answer, Message } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
+import { noStore } from '../../kit/no-store.ts';
 import { countingIds, ManualClock } from '../protect/manual-clock.ts';
 
 export const [shard0, shard1, shard2] = [0, 1, 2] as ShardId[] as [ShardId, ShardId, ShardId];
@@ -38,6 +39,7 @@ export class TopicWorld {
 
   constructor(name = 'chat:a') {
     this.topic = new Topic(topicKey('default' as Tenant, name as TopicName), {
+      ...noStore,
       clock: this.clock,
       recentKeys: new RecentKeys(this.clock, countingIds(), {
         accepted: () => void this.counts.accepted++,
@@ -49,6 +51,8 @@ export class TopicWorld {
       },
       flushes: { requestFlush: (_topic: FlushTarget, wait) => void this.waits.push(wait) },
       counters: {
+        accepted: () => void this.counts.accepted++,
+        duplicate: () => void this.counts.duplicate++,
         expired: (count) => {
           this.counts.expired += count;
         },
@@ -59,8 +63,14 @@ export class TopicWorld {
     });
   }
 
-  publish(payload: unknown, fields: Partial<Omit<Message, 'payload'>> = {}) {
-    return this.topic.publish({ from: 'ann' as UserId, payload: Payload.ofValue(payload), ...fields });
+  /** To a volatile topic, which answers at once. */
+  publish(payload: unknown, fields: Partial<Omit<Message, 'payload'>> = {}): Answer {
+    let answered: Answer | undefined;
+    const message = { from: 'ann' as UserId, payload: Payload.ofValue(payload), ...fields };
+    this.topic.publish(message, (answer) => {
+      answered = answer;
+    });
+    return answered as Answer;
   }
 
   /** Payloads that a lane of a shard got, in order, over all its deliveries. */

@@ -6,6 +6,7 @@ import { RecentKeys } from '../../../src/protect/recent-keys.ts';
 import { Topic } from '../../../src/topic/topic.ts';
 import { User } from '../../../src/user/user.ts';
 import { Payload } from '../../../src/wire/payload.ts';
+import { noStore } from '../../kit/no-store.ts';
 import { countingIds, ManualClock } from '../protect/manual-clock.ts';
 
 const tenant = 'default' as Tenant;
@@ -17,10 +18,11 @@ function open(name: string) {
   const recentKeys = new RecentKeys(clock, countingIds(), { accepted: nothing, duplicate: nothing });
   const shared = { clock, recentKeys };
   const topic = new Topic(topicKey(tenant, name as TopicName), {
+    ...noStore,
     ...shared,
     subscribers: { deliver: nothing },
     flushes: { requestFlush: nothing },
-    counters: { expired: nothing, waiting: nothing },
+    counters: { accepted: nothing, duplicate: nothing, expired: nothing, waiting: nothing },
   });
   const user = new User(userKey(tenant, name as UserId), {
     ...shared,
@@ -34,7 +36,7 @@ const hi = (from: string, key: string) => ({ from: from as UserId, payload: Payl
 
 test('[PUB3] the key of a publication and of a direct message to the same name are two keys', () => {
   const { topic, user } = open('ben');
-  topic.publish(hi('ann', 'k1'));
+  topic.publish(hi('ann', 'k1'), nothing);
   assert.deepEqual(user.direct(userKey(tenant, 'ann' as UserId), hi('ann', 'k1'), undefined), {
     ok: true,
     messageId: 'm2',
@@ -45,7 +47,7 @@ test('[PUB3] the key of a publication and of a direct message to the same name a
 test("[PUB3] nobody can use up the key of another sender's direct message", () => {
   const { topic, user } = open('ben');
   // The attacker's user id is the tenant's name; the key is chosen to look like ann's scope and key.
-  topic.publish(hi('default', 'ann|k1'));
+  topic.publish(hi('default', 'ann|k1'), nothing);
   assert.deepEqual(user.direct(userKey(tenant, 'ann' as UserId), hi('ann', 'k1'), undefined), {
     ok: true,
     messageId: 'm2',

@@ -1,12 +1,15 @@
 /**
- * The life of one shard's thread: started, ready, gone. A restart is a new ShardThread.
+ * The life of one thread, of a shard or of the store: started, ready, gone. A restart is a new SupervisedThread.
  * Thread: primary. Owned by supervisor.ts.
  */
 import { Worker } from 'node:worker_threads';
 import type { FromShard, ToShard } from '#proto/control.ts';
-import type { ShardId } from '#proto/names.ts';
+import { type ShardId, storePeer } from '#proto/names.ts';
 
-const entryPoint = new URL('../../workers/shard.ts', import.meta.url);
+const entryPoints = {
+  shard: new URL('../../workers/shard.ts', import.meta.url),
+  store: new URL('../../workers/store.ts', import.meta.url),
+};
 /**
  * Room of a shard for young objects. V8 lets it grow to 100 MB and more under a storm of connections and keeps it: measured
  * at 10,000 idle connections, 18 kB each with V8's own limit, 10 kB with 12 to 48 MB, at the same CPU per handshake and per
@@ -16,14 +19,15 @@ const youngGenerationMb = 24;
 /** A thread that is not ready by then never will be, milliseconds. */
 const readyTimeoutMs = 30_000;
 
-export interface ShardThreadEvents {
-  onMessage(thread: ShardThread, message: FromShard): void;
+export interface ThreadEvents {
+  onMessage(thread: SupervisedThread, message: FromShard): void;
   /** Once, when the thread is gone, for whatever reason. */
-  onExit(thread: ShardThread): void;
+  onExit(thread: SupervisedThread): void;
 }
 
-export class ShardThread {
-  readonly shard: ShardId;
+export class SupervisedThread {
+  /** Number of the shard, or `storePeer`. */
+  readonly peer: ShardId;
   /** Settles when the shard can take sockets; rejects when the thread ends before. */
   readonly ready: Promise<void>;
   /** Settles when the thread is gone. */
@@ -32,12 +36,12 @@ export class ShardThread {
   #state: 'starting' | 'ready' | 'gone' = 'starting';
   #failure: Error | undefined;
 
-  /** `start` is the ShardStart that the thread is born with. */
-  constructor(shard: ShardId, start: object, events: ShardThreadEvents) {
-    this.shard = shard;
-    this.#worker = new Worker(entryPoint, {
+  /** `start` is what the thread is born with: a ShardStart or a StoreStart. */
+  constructor(peer: ShardId, start: object, events: ThreadEvents) {
+    this.peer = peer;
+    this.#worker = new Worker(peer === storePeer ? entryPoints.store : entryPoints.shard, {
       workerData: start,
-      name: `shard ${shard}`,
+      name: this.name,
       resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
     });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -69,6 +73,10 @@ export class ShardThread {
       events.onExit(this);
     });
     promise.catch(() => {}); // whoever waits for it hears; a restart that fails is handled by onExit
+  }
+
+  get name(): string {
+    return this.peer === storePeer ? 'store' : `shard ${this.peer}`;
   }
 
   get isReady(): boolean {

@@ -1,0 +1,19 @@
+/** What a topic promises, by its name: the first rule that matches. Pure. */
+import { matchesPattern } from '#kit/pattern.ts';
+
+export const topicClasses = ['durable', 'volatile'] as const;
+export type TopicClass = (typeof topicClasses)[number];
+
+export interface TopicRule {
+  /** `*` matches any run of characters. */
+  match: string;
+  class: TopicClass;
+}
+
+/** Behind the rules of the configuration. */
+const builtInRules: readonly TopicRule[] = [{ match: '*', class: 'volatile' }];
+
+export function topicClassOf(rules: readonly TopicRule[], topic: string): TopicClass {
+  const rule = [...rules, ...builtInRules].find(({ match }) => matchesPattern(match, topic));
+  return rule?.class ?? 'volatile';
+}
