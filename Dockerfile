@@ -20,4 +20,5 @@ EXPOSE 8081
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 8081}/health/ready`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Not through npm: the process gets SIGTERM itself, and drains.
-CMD ["node", "--disable-proto=delete", "src/main.ts"]
+# The semi-space: the primary makes garbage for each connection, and V8 would keep 30 MB for it (docs/BENCHMARKS.md).
+CMD ["node", "--disable-proto=delete", "--max-semi-space-size=8", "src/main.ts"]

@@ -19,22 +19,45 @@ export interface Group {
   figure?: Figure;
 }
 
-/** Measures one candidate after the other, compares, and hands the rows on. */
+/** Where a bound is judged, so many rounds, one candidate after the other in each: the median counts, the spread is told. */
+const judgedRounds = 3;
+
+/** Measures the candidates, compares, and hands the rows on. */
 export async function measureGroup(bench: Bench, group: Group): Promise<Row[]> {
-  const { setting, candidates, work, comparisons = [], figure = cpuPerDelivery } = group;
-  const rows: Row[] = [];
-  for (const candidate of runnable(bench, candidates)) {
-    bench.progress(`${setting}, ${candidate.label}`);
-    rows.push(
-      skippedRow(setting, candidate) ??
-        (await measure(candidate, work).then((measurement) =>
-          rowOf(setting, candidate, measurement, figure(measurement)),
-        )),
-    );
+  const { setting, candidates, comparisons = [] } = group;
+  const isJudged = comparisons.some(({ atMost, atLeast }) => atMost !== undefined || atLeast !== undefined);
+  const tries = new Map<Candidate, Row[]>();
+  for (let round = 1; round <= (isJudged && !bench.isSmoke ? judgedRounds : 1); round++) {
+    for (const candidate of runnable(bench, candidates)) {
+      bench.progress(`${setting}, ${candidate.label}, round ${round}`);
+      tries.set(candidate, [...(tries.get(candidate) ?? []), await measureOnce(group, candidate)]);
+    }
   }
+  const rows = [...tries.values()].map(medianOf);
   compare(rows, comparisons);
   bench.rows(rows);
   return rows;
+}
+
+async function measureOnce(
+  { setting, work, figure = cpuPerDelivery }: Group,
+  candidate: Candidate,
+): Promise<Row> {
+  const skipped = skippedRow(setting, candidate);
+  if (skipped !== undefined) return skipped;
+  const measurement = await measure(candidate, work);
+  return rowOf(setting, candidate, measurement, figure(measurement));
+}
+
+/** A void one counts for all: a server that loses messages now and then loses messages. */
+function medianOf(rows: Row[]): Row {
+  const unmeasured = rows.find(({ state }) => state !== 'measured');
+  if (unmeasured !== undefined) return unmeasured;
+  const sorted = [...rows].sort((a, b) => a.value - b.value);
+  const median = sorted[Math.floor(sorted.length / 2)] as Row;
+  if (rows.length === 1) return median;
+  const [least, most] = [sorted[0]!.value, sorted.at(-1)!.value].map((value) => value.toPrecision(3));
+  return { ...median, note: `${least} to ${most}${median.note === undefined ? '' : `; ${median.note}`}` };
 }
 
 /** A smoke is over before a figure could mean something. */

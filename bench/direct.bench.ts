@@ -4,7 +4,7 @@ import type { ServerName } from './load/dialects.ts';
 import { candidate } from './measure.ts';
 import type { Scenario } from './scenario.ts';
 
-const servers: ServerName[] = ['carillon', 'Socket.IO', 'uWebSockets'];
+const servers: ServerName[] = ['carillon', 'Socket.IO', 'uWebSockets', 'ws loop'];
 
 export const direct: Scenario = {
   name: 'direct',
@@ -18,12 +18,13 @@ export const direct: Scenario = {
         ...users(userCount),
         publisherCount: 0,
         payloadBytes: 100,
-        seconds: secondsOf(bench, 5),
+        seconds: secondsOf(bench, 4),
         pace: { publishesPerSecond },
       },
       comparisons: [
         { server: 'carillon', against: 'Socket.IO', atMost: 0.7 },
         { server: 'carillon', against: 'uWebSockets' },
+        { server: 'carillon', against: 'ws loop' },
       ],
     });
   },

@@ -101,6 +101,6 @@ function compareWithBest(rows: Row[], before: Row[], peer: ServerName, atMost: n
     .filter((row) => row.server === peer && row.state === 'measured')
     .sort((a, b) => a.value - b.value)[0];
   if (best === undefined) return;
-  const against = `${peer} at its best (${best.setting})`;
+  const against = `${peer} at the best of these rates (${best.setting})`;
   compare([...rows, { ...best, server: against }], [{ server: 'carillon', against, atMost }]);
 }

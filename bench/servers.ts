@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSigner } from 'fast-jwt';
 import type { ServerName } from './load/dialects.ts';
-import { startPeer } from './peers.ts';
+import { semiSpace, startPeer } from './peers.ts';
 
 const root = join(import.meta.dirname, '..');
 const secret = 'a secret of benchmarks, at least thirty-two bytes long';
@@ -59,7 +59,8 @@ export async function startServer(
 }
 
 function startOurs(settings: Record<string, string>): ChildProcess {
-  return spawn(process.execPath, ['src/main.ts'], {
+  // As `npm start` runs it.
+  return spawn(process.execPath, [semiSpace, 'src/main.ts'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {

@@ -58,16 +58,16 @@ async function serve(config: Config): Promise<number> {
   }
   server.log.info({ host: config.host, port: server.port, shards: config.shards }, 'listening');
   process.stdout.write(banner(config, server));
-  const code = await Promise.race([drainOnSignal(server), server.failed.then(() => giveUp(server))]);
+  let hasFailed = false;
+  const givenUp = server.failed.then(async () => {
+    hasFailed = true;
+    await server.drain(); // the shards that are left say goodbye to their clients
+    return exitUnrecoverable;
+  });
+  const code = await Promise.race([drainOnSignal(server), givenUp]);
   await server.stop();
   await logs.flush();
-  return code;
-}
-
-/** The shards that are left say goodbye to their clients. */
-async function giveUp(server: RunningServer): Promise<number> {
-  await server.drain();
-  return exitUnrecoverable;
+  return hasFailed ? exitUnrecoverable : code;
 }
 
 /** First signal: drain and exit 0. A second one: forced, exit 1. */

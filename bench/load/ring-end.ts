@@ -1,6 +1,7 @@
 /**
  * One end of the ring bench: a thread that writes records, or reads them and looks at each one's number.
- * By a ring with a doorbell as shards do (src/shard/thread-link.ts), or by one postMessage for each record.
+ * By a ring with a doorbell, copied out as shards do (src/links/thread-link.ts, without its header), or by one postMessage for
+ * each record, at most so many of them on their way.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { openRing } from '../../src/ring/ring-layout.ts';
@@ -18,6 +19,8 @@ export interface RingEnd {
 
 /** Written, and read, before the event loop gets its turn. */
 const recordsPerTurn = 1024;
+/** postMessage has no bound of its own: the queue of a slow reader would grow for ever. */
+const onTheirWayMax = 16 * recordsPerTurn;
 const noHead = new Uint8Array(0);
 const { role, ring, port, recordCount, recordBytes } = workerData as RingEnd;
 
@@ -35,13 +38,17 @@ function read(): void {
     if (count === recordCount) finish();
   };
   if (ring === undefined) {
-    port.on('message', take);
+    port.on('message', (bytes: Uint8Array) => {
+      take(bytes);
+      if (count % recordsPerTurn === 0) port.postMessage(count);
+    });
     return;
   }
   const reader = new RingReader(openRing(ring));
   const turn = () => {
     if (count === recordCount) return;
-    if (reader.read(take, recordsPerTurn) > 0 || !reader.tryArm()) setImmediate(turn);
+    if (reader.read((borrowed) => take(Buffer.from(borrowed)), recordsPerTurn) > 0 || !reader.tryArm())
+      setImmediate(turn);
   };
   port.on('message', turn);
 }
@@ -56,14 +63,18 @@ function write(): void {
   const view = new DataView(record.buffer);
   const writer = ring && new RingWriter(openRing(ring));
   let count = 0;
+  let readCount = 0;
+  if (writer === undefined) port.on('message', (soFar: number) => (readCount = soFar));
   const turn = () => {
-    for (const end = Math.min(count + recordsPerTurn, recordCount); count < end; count++) {
+    const room = writer === undefined ? readCount + onTheirWayMax : recordCount;
+    for (const end = Math.min(count + recordsPerTurn, recordCount, room); count < end; count++) {
       view.setUint32(0, count);
       if (writer === undefined) port.postMessage(record);
       else if (writer.tryWrite(noHead, record) === 'full') break;
     }
     if (writer?.takeDoorbell()) port.postMessage(0);
     if (count < recordCount) setImmediate(turn);
+    else if (writer === undefined) port.unref();
   };
   turn();
 }

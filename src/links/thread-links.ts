@@ -26,14 +26,14 @@ export class ThreadLinks {
     return this.#links.get(peer);
   }
 
-  /** A new generation of the link to `peer`; the old one, if any, is dropped. */
+  /** A new link to `peer`; the old one, if any, is dropped. */
   connect(peer: ShardId, memory: LinkMemory): void {
     this.disconnect(peer);
     this.#links.set(peer, new ThreadLink(memory, this.#ctx, this.#wake));
     this.#wake();
   }
 
-  /** All that `peer` wrote before its thread ended: what it accepted, and answers that are owed to nobody else. */
+  /** All that `peer` wrote before its thread ended: its answers count, and what its sessions asked for is done. */
   readToEnd(peer: ShardId, handler: RecordHandler): void {
     this.#links.get(peer)?.read(handler, Number.POSITIVE_INFINITY);
   }

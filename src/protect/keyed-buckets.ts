@@ -1,5 +1,5 @@
 /**
- * One token bucket per key (an address), bounded: full buckets are forgotten first, since a new one is the same.
+ * One token bucket per key (an address, a user), bounded: full buckets are forgotten first, since a new one is the same.
  * When every one of `keysMax` is in use, the oldest is forgotten and gets a fresh start: never an unbounded map.
  */
 import { type BucketRate, TokenBucket } from './token-bucket.ts';

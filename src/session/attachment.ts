@@ -72,8 +72,9 @@ export class Attachment implements Subscriber, AnswerReceiver {
     }
   }
 
+  /** A home that was never told need not be told of the end. */
   detach(): void {
-    this.#ctx.users.detach(this.#user, this.#session.id);
+    if (this.#userHome !== undefined) this.#ctx.users.detach(this.#user, this.#session.id);
     this.#ctx.topics.unsubscribe(this.#everyone, this.#lane, this);
   }
 

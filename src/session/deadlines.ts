@@ -28,7 +28,7 @@ export class Deadlines implements TimerEntry {
   #timer: TimerToken | undefined;
   #lastHeardMs: number;
   #lastPingMs: number;
-  /** When to tell the user's home of the session again; Infinity: it knows. */
+  /** When to tell the homes of the session again; Infinity: not before one of them asks for it. */
   #attachAtMs = Number.POSITIVE_INFINITY;
 
   constructor(owner: DeadlineOwner, ctx: Pick<SessionContext, 'clock' | 'timers' | 'limits'>) {

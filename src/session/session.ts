@@ -275,12 +275,14 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
 
   /** All homes know of the session; also called when one of them was told anew. */
   onAttached(): void {
-    if (this.#phase.name === 'attaching') this.#enterLive(this.#phase);
+    const phase = this.#phase;
+    if (phase.name === 'attaching') this.#guarded(phase.command ?? {}, () => this.#enterLive(phase));
   }
 
   /** Also of a live session: one that its user's home does not want would miss what is sent to the user. */
   onAttachRefused(reason: Refusal): void {
-    this.#replies.error({}, reason);
+    const command = this.#phase.name === 'attaching' ? this.#phase.command : undefined;
+    this.#replies.error(command ?? {}, reason);
     this.close('disconnected');
   }
 

@@ -109,7 +109,7 @@ export function sessionContext(
     users,
     history,
     schedule: duty,
-    counters: sessionCounters(metrics),
+    counters: sessionCounters(metrics, () => duty.onWrite()),
     log: sessionLog(log),
   };
 }

@@ -2,9 +2,9 @@
  * A socket from another thread → one that is as quick as if it had been accepted here.
  * Thread: shard. Called by socket-intake.ts, once per socket, before anybody listens to it.
  * Node 24 rebuilds a transferred socket as an object in dictionary mode: 1.3 kB more, and every access to one of its
- * properties is a hash lookup. A new Socket over the same handle has the usual shape, and can share its read buffer. `_handle` and the option `handle` are
- * not documented: test/unit/shard/arrived-socket.test.ts fails should Node change them, and without them the socket is
- * used as it came.
+ * properties is a hash lookup. A new Socket over the same handle has the usual shape, and can share a read buffer.
+ * `_handle` and the option `handle` are not documented: test/unit/shard/arrived-socket.test.ts fails should Node change
+ * them, and without them the socket is used as it came.
  */
 import { Socket } from 'node:net';
 

@@ -49,6 +49,8 @@ export class DutyCycle implements SchedulePort, FlushPort {
   #timerAtMs = 0;
   #lastFlushMs = Number.NEGATIVE_INFINITY;
   #lazySinceMs = 0;
+  /** Since the last look. */
+  #newWrites = 0;
   /** Socket writes, forgotten exponentially, as of `#writesAtMs`. */
   #recentWrites = 0;
   #writesAtMs = 0;
@@ -90,6 +92,11 @@ export class DutyCycle implements SchedulePort, FlushPort {
     this.wake();
   }
 
+  /** A connection's frames went to its socket: at the end of a turn, or early because they were many. */
+  onWrite(): void {
+    this.#newWrites++;
+  }
+
   requestFlush(topic: FlushTarget, wait: FlushWait): void {
     if (wait === 'lazy' && this.#due.lazy.size === 0) this.#lazySinceMs = this.#ctx.clock.monotonicMs();
     this.#due[wait].add(topic);
@@ -115,6 +122,7 @@ export class DutyCycle implements SchedulePort, FlushPort {
 
   #flushTopics(): void {
     const nowMs = this.#ctx.clock.monotonicMs();
+    if (this.#newWrites > 0) this.#rememberWrites(nowMs);
     this.#flushAll('now');
     if (this.#due.lazy.size > 0 && nowMs - this.#lazySinceMs >= lazyWaitMs) this.#flushAll('lazy');
     if (this.#due.window.size === 0) return;
@@ -158,13 +166,12 @@ export class DutyCycle implements SchedulePort, FlushPort {
     const outboxes = this.#outboxes;
     this.#outboxes = [];
     for (const outbox of outboxes) outbox.write();
-    this.#countWrites(outboxes.length);
     this.#ctx.onFlush();
   }
 
-  #countWrites(count: number): void {
-    const nowMs = this.#ctx.clock.monotonicMs();
-    this.#recentWrites = this.#writesRemembered(nowMs) + count;
+  #rememberWrites(nowMs: number): void {
+    this.#recentWrites = this.#writesRemembered(nowMs) + this.#newWrites;
+    this.#newWrites = 0;
     this.#writesAtMs = nowMs;
   }
 

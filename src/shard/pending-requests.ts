@@ -1,7 +1,7 @@
 /**
  * Requests of this shard whose answers are on their way from a home in another thread.
- * Every one is settled exactly once: by its answer, or as `busy` when the home's thread ended without one. No timers: an answer
- * comes through a ring in order, or the supervisor ends the thread that owes it.
+ * Every one is settled exactly once: by its answer, or as `busy` when the home's thread ended without one. No timers: an
+ * answer comes through a ring in order, or the supervisor ends the thread that owes it.
  */
 import { refusal } from '#proto/error-codes.ts';
 import type { ShardId } from '#proto/names.ts';

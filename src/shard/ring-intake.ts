@@ -84,7 +84,8 @@ export function takeRecord(header: RecordHeader, ownedBody: Uint8Array, ctx: Int
   } catch (error) {
     answer = refused(refusal('internal', `internal error ${ctx.onFailure(error)}`));
   }
-  if (answer && header.correlation !== noCorrelation)
+  // An answer is not answered: its number would name another request over there.
+  if (answer && header.kind !== 'answer' && header.correlation !== noCorrelation)
     reply(header.fromShard, header.correlation, answer, ctx);
 }
 

@@ -5,7 +5,8 @@ import type { AcceptanceCounters } from '../protect/recent-keys.ts';
 import type { SessionCounters } from '../session/ports.ts';
 import type { TopicCounters } from '../topic/ports.ts';
 
-export function sessionCounters(metrics: MetricsRow): SessionCounters {
+/** `onWrite` hears of every write: it tells a busy shard from an idle one. */
+export function sessionCounters(metrics: MetricsRow, onWrite: () => void): SessionCounters {
   return {
     opened() {
       metrics.add('connectionsActive');
@@ -28,7 +29,10 @@ export function sessionCounters(metrics: MetricsRow): SessionCounters {
     subscriptions: (change) => metrics.add('subscriptions', change),
     mailbox: (change) => metrics.addTo('mailboxSize', 'session', change),
     mailboxFull: (outcome) => metrics.addTo('mailboxFull', outcome),
-    wrote: () => metrics.add('writes'),
+    wrote() {
+      metrics.add('writes');
+      onWrite();
+    },
     slowConsumer: () => metrics.add('slowConsumers'),
     failed: () => metrics.add('sessionFailures'),
   };

@@ -21,6 +21,8 @@ export class TopicTable {
   }
 
   subscribe(key: TopicKey, shard: ShardId, lane: LaneSpec): Answer {
+    // Before anything is looked up: a flush may find readers too slow, and with the last of them the topic goes.
+    this.#topics.get(key)?.flush();
     const topic = this.#topicOf(key);
     const answer = topic.subscribe(shard, lane);
     this.#dropIfIdle(topic);

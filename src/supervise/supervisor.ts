@@ -71,7 +71,7 @@ export class Supervisor implements ThreadEvents {
   }
 
   isUp(shard: ShardId): boolean {
-    return this.#threads.get(shard)?.isReady === true;
+    return this.#serving.has(shard);
   }
 
   tryHandOver(shard: ShardId, socket: Socket, address: string, verdict: AdmissionVerdict): boolean {
@@ -177,6 +177,8 @@ export class Supervisor implements ThreadEvents {
       const successor = this.#spawn(peer);
       successor.ready.then(
         () => {
+          // The drain has begun without it: it must not serve those whom the others send away.
+          if (this.#isStopping) return successor.post({ kind: 'exit' });
           this.#onReady(successor);
           this.#ctx.log.info(fields, isStore ? 'the store is back' : 'the shard is back');
         },

@@ -67,11 +67,11 @@ export class Topic implements FlushTarget {
 
   /** From now on `shard` gets this lane. Idempotent. */
   subscribe(shard: ShardId, spec: LaneSpec): Answer {
+    // What waits was published before this subscription: it goes to those who were there, and lanes may go with them.
+    this.flush();
     const laneKey = laneKeyOf(spec);
     const lane = this.#lanes.get(laneKey) ?? this.#openLane(laneKey, spec);
     if ('code' in lane) return refused(lane);
-    // What waits was published before this subscription: it goes to those who were there.
-    this.flush();
     lane.shards.add(shard);
     return { ok: true };
   }

@@ -163,7 +163,7 @@ export class SessionWorld {
         requestSlice: (session) => void this.#runnables.add(session),
         requestWrite: (outbox) => void this.#outboxes.add(outbox),
       },
-      counters: sessionCounters(metrics),
+      counters: sessionCounters(metrics, () => {}),
       log: {
         failed: (_session, _correlation, error) => void this.failures.push(error),
         opened: () => {},

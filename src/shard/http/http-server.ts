@@ -76,8 +76,7 @@ function makeServer(config: Config, listener: RequestListener): HttpServer | Htt
     keepAliveTimeout: keepAliveTimeoutMs,
     connectionsCheckingInterval: checkIntervalMs,
     maxHeaderSize: headerBytesMax,
-    // Any other upgrade is ignored, as RFC 9110 (7.8) allows: the request is answered as if it had not asked.
-    shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
+    shouldUpgradeCallback: isWebSocketUpgrade,
   };
   if (config.tlsCert === undefined || config.tlsKey === undefined) return createServer(options, listener);
   const tls = {
@@ -86,6 +85,15 @@ function makeServer(config: Config, listener: RequestListener): HttpServer | Htt
     handshakeTimeout: tlsHandshakeTimeoutMs,
   };
   return createTlsServer({ ...options, ...tls }, listener);
+}
+
+/**
+ * Any other upgrade is ignored, as RFC 9110 (7.8) allows: the request is answered as if it had not asked. So is one with a
+ * body, whose bytes would be taken for frames.
+ */
+function isWebSocketUpgrade({ headers }: IncomingMessage): boolean {
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  return headers.upgrade?.toLowerCase() === 'websocket' && !hasBody;
 }
 
 /** Throws a sentence with the name of the setting. */

@@ -6,7 +6,6 @@ import { DutyCycle } from '../../../src/shard/duty-cycle.ts';
 import { ManualClock } from '../../kit/session-world.ts';
 
 const flushIntervalMs = 1000;
-const write = { write: () => {} };
 
 /** A busy shard with `news` waiting for its window, and rings that are full when told so. */
 async function busyCycle(t: TestContext) {
@@ -27,7 +26,7 @@ async function busyCycle(t: TestContext) {
   });
   t.after(() => duty.stop());
   const topic = (name: string) => ({ flush: () => void calls.push(name) });
-  for (let index = 0; index < 100_000; index++) duty.requestWrite(write);
+  for (let index = 0; index < 100_000; index++) duty.onWrite();
   duty.requestFlush(topic('before'), 'window');
   await turnOfTheLoop();
   duty.requestFlush(topic('news'), 'window');

@@ -36,7 +36,8 @@ test('an idle shard flushes a topic at the end of the same turn', async () => {
 
 test('a busy shard lets topics wait for company, but not urgent ones', async () => {
   const { clock, calls, duty, topic } = cycle();
-  for (let index = 0; index < 2000; index++) duty.requestWrite(write);
+  for (let index = 0; index < 2000; index++) duty.onWrite();
+  duty.requestWrite(write);
   duty.requestFlush(topic('first'), 'window');
   await turnOfTheLoop();
   duty.requestFlush(topic('second'), 'window');

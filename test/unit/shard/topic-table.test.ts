@@ -19,12 +19,18 @@ function open() {
   const delivered: ShardId[] = [];
   const flushes = new Set<FlushTarget>();
   let waiting = 0;
+  let onDelivery: (() => void) | undefined;
   const nothing = () => {};
   const table = new TopicTable({
     ...noStore,
     clock,
     recentKeys: new RecentKeys(clock, countingIds(), { accepted: nothing, duplicate: nothing }),
-    subscribers: { deliver: (shard) => void delivered.push(shard) },
+    subscribers: {
+      deliver(shard) {
+        delivered.push(shard);
+        onDelivery?.();
+      },
+    },
     flushes: { requestFlush: (topic) => void flushes.add(topic) },
     counters: {
       accepted: nothing,
@@ -35,7 +41,10 @@ function open() {
       },
     },
   });
-  return { table, delivered, flushes, waiting: () => waiting };
+  const loseOnDelivery = (lose: (() => void) | undefined) => {
+    onDelivery = lose;
+  };
+  return { table, delivered, flushes, waiting: () => waiting, loseOnDelivery };
 }
 
 test('a topic whose last subscriber leaves while publications wait is gone, however often', () => {
@@ -96,4 +105,19 @@ test('a publication or a refused subscription leaves no topic behind', () => {
   table.publish(key('nobody'), message, () => {});
   assert.equal(table.subscribe(key('bad'), shard0, filtered('json', { a: { near: 1 } })).ok, false);
   assert.equal(table.size, 0);
+});
+
+test('[PUB2] a subscription during whose flush the last reader of the topic is lost still gets what follows', () => {
+  const { table, delivered, flushes, loseOnDelivery } = open();
+  const topic = key('t');
+  table.subscribe(topic, shard0, json);
+  table.publish(topic, message, () => {});
+  // The flush that the second subscription needs finds the only reader too slow, and its shard leaves the lane.
+  loseOnDelivery(() => table.unsubscribe(topic, shard0, json));
+  assert.deepEqual(table.subscribe(topic, shard1, json), { ok: true });
+  assert.deepEqual([delivered, table.size], [[shard0], 1]);
+  loseOnDelivery(undefined);
+  table.publish(topic, message, () => {});
+  for (const target of flushes) target.flush();
+  assert.deepEqual(delivered, [shard0, shard1]);
 });
