@@ -20,7 +20,7 @@ export interface Group {
 }
 
 /** Where a bound is judged, so many rounds, one candidate after the other in each: the median counts, the spread is told. */
-const judgedRounds = 3;
+export const judgedRounds = 3;
 
 /** Measures the candidates, compares, and hands the rows on. */
 export async function measureGroup(bench: Bench, group: Group): Promise<Row[]> {
@@ -50,7 +50,7 @@ async function measureOnce(
 }
 
 /** A void one counts for all: a server that loses messages now and then loses messages. */
-function medianOf(rows: Row[]): Row {
+export function medianOf(rows: Row[]): Row {
   const unmeasured = rows.find(({ state }) => state !== 'measured');
   if (unmeasured !== undefined) return unmeasured;
   const sorted = [...rows].sort((a, b) => a.value - b.value);

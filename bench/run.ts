@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { codec } from './codec.bench.ts';
 import { connections } from './connections.bench.ts';
 import { direct } from './direct.bench.ts';
+import { durable } from './durable.bench.ts';
 import { encodings } from './encodings.bench.ts';
 import { fanout } from './fanout.bench.ts';
 import { flush } from './flush.bench.ts';
@@ -18,7 +19,19 @@ import type { Scenario } from './scenario.ts';
 import { shards } from './shards.bench.ts';
 import { topics } from './topics.bench.ts';
 
-const scenarios = [fanout, topics, direct, encodings, flush, shards, latency, connections, ring, codec];
+const scenarios = [
+  fanout,
+  topics,
+  direct,
+  durable,
+  encodings,
+  flush,
+  shards,
+  latency,
+  connections,
+  ring,
+  codec,
+];
 
 const { values: flags, positionals } = parseArgs({
   options: { smoke: { type: 'boolean' }, force: { type: 'boolean' } },

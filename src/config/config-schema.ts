@@ -79,7 +79,12 @@ export const settings = {
     'auto',
     'Shard threads; auto is one per core.',
   ),
-  dataDir: setting('DATA_DIR', text, './data', 'Folder of what the server keeps; made when missing.'),
+  dataDir: setting(
+    'DATA_DIR',
+    text,
+    './data',
+    'Folder of what the server keeps (the store, the development secret); made when missing, and of one server only.',
+  ),
   nodeId: setting(
     'NODE_ID',
     text,
@@ -87,7 +92,7 @@ export const settings = {
     'Name of this process in logs and replies.',
     'host name and a tail',
   ),
-  configFile: optional('CARILLON_CONFIG', text, 'JSON file with what is a list: `roles`.'),
+  configFile: optional('CARILLON_CONFIG', text, 'JSON file with what is a list: `roles`, `topics`.'),
   jwtSecret: secret(
     optional(
       'JWT_SECRET',

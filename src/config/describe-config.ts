@@ -48,6 +48,9 @@ export function configurationPage(): string {
     '',
     '`CARILLON_CONFIG` names a JSON file: `{"roles": {"support": ["subscribe:*", "publish:support:*", "direct:*"]}}` gives',
     'tokens with the role `support` these permissions. The built-in roles are `user` and `admin`.',
+    'Beside it, `"topics": [{"match": "audit:*", "class": "durable"}]` makes the topics that match durable: their messages are',
+    'committed to the store before they are acked and delivered, and `History` reads them. The first rule that matches counts;',
+    'behind them all topics are volatile.',
     '',
   ].join('\n');
 }

@@ -168,7 +168,7 @@ export class Supervisor implements ThreadEvents {
     const delayMs = this.#budget.take();
     if (delayMs === 'exhausted') {
       this.#ctx.log.fatal({ ...fields, err: failure }, `${who} died and its restart budget is spent`);
-      return this.#ctx.onExhausted(`${who} ${isStore ? '' : `(${peer}) `}died: ${failure?.message}`);
+      return this.#ctx.onExhausted(`${isStore ? who : `shard ${peer}`} died: ${failure?.message}`);
     }
     this.#ctx.log.error({ ...fields, err: failure, delayMs }, `${who} died and is restarted`);
     setTimeout(() => {

@@ -43,6 +43,9 @@ export const commands: readonly object[] = [
       },
     },
   },
+  { type: 'History', id: 'h1', data: { topic: 'chat:lobby' } },
+  { type: 'History', id: 'h2', data: { topic: 'news', after: 3, before: 9, limit: 200 } },
+  { type: 'History', id: 'h3', data: { topic: 'inbox:ben' } },
   { type: 'Unsubscribe', id: 'u1', data: { topic: 'chat:lobby' } },
   { type: 'Broadcast', id: 'b1', data: { topic: 'chat:lobby', payload: { text: 'hi', n: 5 } } },
   {

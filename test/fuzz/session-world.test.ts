@@ -27,6 +27,7 @@ for (const encoding of encodings) {
       ['Broadcast', { topic: 'a', payload: { n: 0 } }, ['Status']],
       ['Broadcast', { payload: 'to everyone' }, ['Status', 'Broadcast']],
       ['DirectMessage', { to: 'ann', payload: 1 }, ['Status']],
+      ['History', { topic: 'a', limit: 1 }, ['Status']],
       ['Unsubscribe', { topic: 'a' }, ['Status']],
     ];
     for (const [index, [type, data, answers]] of commands.entries()) {
