@@ -87,6 +87,20 @@ test('[DUR2] a key answers with the first result, another body under it is a con
   await client.close();
 });
 
+test('[DUR1] the HTTP API answers with the place in the log, too, under the keys of the same sender', async () => {
+  const publish = async (payload: number) => {
+    const response = await fetch(`http://${server.url}/api/v1/publish`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${tokenOf('ann')}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ topic: 'log:http', payload, key: `k${payload}` }),
+    });
+    return (await response.json()) as { offset: number; epoch: string; duplicate: boolean };
+  };
+  const [first, second, again] = [await publish(1), await publish(2), await publish(1)];
+  assert.deepEqual([first.offset, second.offset, again.offset], [1, 2, 1]);
+  assert.deepEqual([first.duplicate, again.duplicate, again.epoch], [false, true, first.epoch]);
+});
+
 test('history is read with the permission, in pages, and is empty where nothing is stored', async () => {
   const client = await TestClient.connect({ url: server.url, token: tokenOf('ann') });
   for (let payload = 1; payload <= 5; payload++)

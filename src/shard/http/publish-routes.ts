@@ -56,6 +56,8 @@ const DirectBody = Type.Object({
 const Accepted = Type.Object({
   messageId: Type.String({ description: 'Given by the server, UUIDv7.' }),
   duplicate: Type.Boolean({ description: 'The key was seen before: nothing new was sent.' }),
+  offset: Type.Optional(Type.Integer({ description: 'In the log of a durable topic.' })),
+  epoch: Type.Optional(Type.String({ description: 'With another epoch, offsets of before mean nothing.' })),
 });
 
 const answers = {
@@ -156,7 +158,8 @@ async function accept(
   const requested = request(awaited);
   const answer = requested.state === 'answered' ? requested.answer : await awaited.answer;
   if (!answer.ok) throw refuse(answer.refusal);
-  return reply.send({ messageId: answer.messageId, duplicate: answer.isDuplicate === true });
+  const { messageId, isDuplicate = false, position } = answer;
+  return reply.send({ messageId, duplicate: isDuplicate, ...position });
 }
 
 class AwaitedAnswer implements AnswerReceiver {
