@@ -5,10 +5,11 @@ import type { TimerWheel } from '#kit/timer-wheel.ts';
 import type { CloseName } from '#proto/close-codes.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import type { ErrorCode } from '#proto/error-codes.ts';
-import type { SessionId, ShardId, TopicKey, UserKey } from '#proto/names.ts';
+import type { SessionId, ShardId, TopicKey, TopicName, UserKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { TokenVerifier } from '../auth/verify-token.ts';
 import type { BucketRate } from '../protect/token-bucket.ts';
+import type { TopicClass } from '../routing/topic-class.ts';
 import type { Answer, Message } from '../wire/message.ts';
 
 /** Everything a session is given; one object for all sessions of a shard. */
@@ -23,6 +24,8 @@ export interface SessionContext {
   topics: TopicPort;
   users: UserPort;
   history: HistoryPort;
+  /** What a topic promises, by the rules of the configuration. */
+  classOf(topic: TopicName): TopicClass;
   schedule: SchedulePort;
   counters: SessionCounters;
   log: SessionLog;

@@ -108,6 +108,7 @@ export function sessionContext(
     topics,
     users,
     history,
+    classOf: (topic) => topicClassOf(config.topics, topic),
     schedule: duty,
     counters: sessionCounters(metrics, () => duty.onWrite()),
     log: sessionLog(log),

@@ -57,7 +57,7 @@ export class Topic implements FlushTarget {
     this.#ctx = ctx;
     const name = topicOfKey(key);
     this.#name = name === everyoneTopic ? undefined : name;
-    this.#class = name === everyoneTopic ? 'volatile' : ctx.classOf(name);
+    this.#class = ctx.classOf(name);
   }
 
   /** Nobody listens, nothing waits, the store owes no answer: the actor may be dropped. */

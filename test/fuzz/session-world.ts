@@ -158,6 +158,7 @@ export class SessionWorld {
       tokens,
       topics: new RoutedTopicPort({ ...route, topics, subscribers }),
       users: new RoutedUserPort({ ...route, users }),
+      classOf: () => 'volatile',
       history: { page: () => ({ state: 'answered', answer: emptyPage }) },
       schedule: {
         requestSlice: (session) => void this.#runnables.add(session),

@@ -45,7 +45,7 @@ for (const encoding of ['json', 'msgpack'] as const) {
     const options = { url: server.url, token: tokenOf('ann'), encoding };
     const [one, two] = (await clientsOnShards(options, [0, 1])) as [TestClient, TestClient];
     for (const topic of ['log:1', 'log:2', 'log:3', 'log:4'].map((name) => `${name}-${encoding}`)) {
-      await two.request('Subscribe', { topic });
+      assert.equal((await two.request('Subscribe', { topic })).data['class'], 'durable');
       const acks = await Promise.all(
         [1, 2, 3].map((payload) => one.request('Broadcast', { topic, payload, event: 'said' })),
       );

@@ -168,6 +168,7 @@ export class SessionWorld {
         detach: () => this.#add('detached'),
         direct: () => this.publish(),
       },
+      classOf: () => 'volatile',
       history: { page: (_request, receiver) => this.page(receiver) },
       schedule: {
         requestSlice: (session) => void this.ready.add(session),

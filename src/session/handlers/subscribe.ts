@@ -56,7 +56,7 @@ const finish: NonNullable<Handler<'Subscribe'>['finish']> = (
   if (!isCurrent) return refuse('not_subscribed', `data.topic "${topic}" was ended meanwhile`);
   // Nothing is stored yet, so that no position is ever in reach.
   const recovery = since === undefined ? {} : { recovered: false };
-  return { do: 'reply', data: { topic, class: 'volatile', ...recovery } };
+  return { do: 'reply', data: { topic, class: ctx.classOf(topic), ...recovery } };
 };
 
 function filterOf(
