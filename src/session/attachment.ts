@@ -95,6 +95,9 @@ export class Attachment implements Subscriber, AnswerReceiver {
     this.#session.deliver(frames, frameCount);
   }
 
+  /** What everyone gets is volatile. */
+  onHomeLost(): void {}
+
   get #lane(): LaneSpec {
     return [this.#session.encoding, ''];
   }

@@ -79,6 +79,8 @@ export interface AnswerReceiver {
 /** Who gets the frames of a lane. */
 export interface Subscriber {
   deliver(frames: Uint8Array, frameCount: number): void;
+  /** The home of a durable topic died: what it had committed and not yet delivered will not come by itself. */
+  onHomeLost(topic: TopicName): void;
 }
 
 export interface TopicPort {

@@ -141,6 +141,11 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     }
   }
 
+  /** A hole must be told: the client subscribes again, and reads what it missed. [DUR5] */
+  onHomeLost(topic: TopicName): void {
+    this.endSubscription(topic, 'the home of the topic was lost; subscribe again and read its history');
+  }
+
   /** The server ends a subscription, and says why. */
   endSubscription(topic: TopicName, reason: string): void {
     if (this.#phase.name !== 'live') return;

@@ -23,6 +23,7 @@ import { createMetricsPage } from '../observe/metrics-page.ts';
 import { MetricsRow, MetricsTable } from '../observe/metrics-table.ts';
 import { KeyedBuckets } from '../protect/keyed-buckets.ts';
 import { RecentKeys } from '../protect/recent-keys.ts';
+import { topicClassOf } from '../routing/topic-class.ts';
 import { type ActorWorld, sessionContext, topicContext, userContext } from './actor-contexts.ts';
 import { DutyCycle } from './duty-cycle.ts';
 import { abandonSessions, drainSessions } from './goodbye.ts';
@@ -115,7 +116,10 @@ export class Shard {
     this.#topics = new TopicTable(topicContext(this.#world));
     this.#users = new UserTable(userContext(this.#world, () => this.#users));
     const route = { homes, links: this.#links, pending: this.#pending };
-    this.#topicPort = new RoutedTopicPort({ ...route, topics: this.#topics, subscribers: this.#subscribers });
+    this.#topicPort = new RoutedTopicPort({
+      ...{ ...route, topics: this.#topics, subscribers: this.#subscribers },
+      classOf: (topic) => topicClassOf(config.topics, topic),
+    });
     this.#userPort = new RoutedUserPort({ ...route, users: this.#users });
     this.#historyPort = new StoredHistoryPort(this.#store, this.#pending);
     const intake = {

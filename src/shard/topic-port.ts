@@ -2,9 +2,10 @@
  * The way from sessions to topics: here when the home is this shard, through a ring when it is another.
  * Thread: shard. Called by session handlers and the HTTP routes.
  */
-import type { ShardId, TopicKey } from '#proto/names.ts';
+import { type ShardId, type TopicKey, type TopicName, topicOfKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
+import type { TopicClass } from '../routing/topic-class.ts';
 import type { AnswerReceiver, Correlation, Requested, Subscriber, TopicPort } from '../session/ports.ts';
 import { type Answer, type Message, messageToBody } from '../wire/message.ts';
 import type { Homes } from './homes.ts';
@@ -18,6 +19,7 @@ export interface TopicRoute {
   pending: PendingRequests;
   topics: TopicTable;
   subscribers: SubscriberTable;
+  classOf: (topic: TopicName) => TopicClass;
 }
 
 export class RoutedTopicPort implements TopicPort {
@@ -89,8 +91,13 @@ export class RoutedTopicPort implements TopicPort {
   }
 
   onHomeDown(home: ShardId): void {
-    for (const [topic, lane] of this.#route.subscribers.lanes()) {
-      if (this.#route.homes.of(topic) === home) lane.isConfirmed = false;
+    const { homes, subscribers, classOf } = this.#route;
+    for (const [key, lane] of [...subscribers.lanes()]) {
+      if (homes.of(key) !== home) continue;
+      lane.isConfirmed = false;
+      const topic = topicOfKey(key);
+      if (classOf(topic) !== 'durable') continue;
+      for (const subscriber of [...lane.subscribers]) subscriber.onHomeLost(topic);
     }
   }
 

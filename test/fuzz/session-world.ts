@@ -156,7 +156,7 @@ export class SessionWorld {
       },
       node: { nodeId: 'fuzz', shard: self, version: '0.0.0' },
       tokens,
-      topics: new RoutedTopicPort({ ...route, topics, subscribers }),
+      topics: new RoutedTopicPort({ ...route, ...noStore, topics, subscribers }),
       users: new RoutedUserPort({ ...route, users }),
       classOf: () => 'volatile',
       history: { page: () => ({ state: 'answered', answer: emptyPage }) },

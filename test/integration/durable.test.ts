@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { storePeer } from '#proto/names.ts';
+import { HashRing } from '../../src/routing/hash-ring.ts';
 import { startChildServer } from '../kit/child-server.ts';
 import { eventually } from '../kit/eventually.ts';
 import { clientsOnShards, TestClient } from '../kit/test-client.ts';
@@ -130,6 +131,40 @@ test('history is read with the permission, in pages, and is empty where nothing 
   });
   assert.equal((await reader.request('History', { topic: 'log:pages' })).data.code, 'permission_denied');
   await Promise.all([client.close(), reader.close()]);
+});
+
+test('[DUR5] when its home dies a subscription ends with a reason, and nothing between the two is missing', async () => {
+  const ring = new HashRing(2);
+  const names = Array.from({ length: 20 }, (_, index) => `log:home-${index}`);
+  const topic = names.find((name) => ring.shardOf(`default|${name}`) === 1) as string;
+  const [reader, writer] = await clientsOnShards({ url: server.url, token: tokenOf('ann') }, [0, 0]);
+  await reader!.request('Subscribe', { topic });
+  await reader!.request('Subscribe', { topic: 'chat:stays' });
+  const publishing = publisher(writer!, topic, 'h');
+  await eventually('it publishes', () => publishing.acked.size > 20);
+  const backs = () => server.logs.filter(({ msg }) => msg === 'the shard is back').length;
+  const before = backs();
+  server.failpoint(1, 'shard.exit');
+  const ended = await reader!.waitFor(({ data }) => data.op === 'Subscription');
+  assert.deepEqual([ended.data.topic, ended.data['active']], [topic, false]);
+  assert.match(String(ended.data['reason']), /home of the topic was lost/);
+  await eventually('the shard is back', () => backs() > before);
+  const first = reader!.ofType('Broadcast').filter(({ data }) => data.topic === topic);
+  await eventually(
+    'subscribed again',
+    async () => (await reader!.request('Subscribe', { topic })).type === 'Status',
+  );
+  await eventually('more arrives', () => reader!.ofType('Broadcast').length > first.length + 10);
+  await publishing.stop();
+  const stored = await everything(writer!, topic);
+  assertStoredOnce(stored, publishing.acked);
+  const offsets = reader!.ofType('Broadcast').map(({ data }) => data.offset as number);
+  assert.deepEqual(
+    offsets.slice(0, first.length),
+    offsets.slice(0, first.length).map((_, index) => offsets[0]! + index),
+    'no hole before the end',
+  );
+  await Promise.all([reader!.close(), writer!.close()]);
 });
 
 /** Publishes with keys until `stop()`, sending again what is not acked; answers acked payloads by message id. */

@@ -48,6 +48,8 @@ export class Client implements Subscriber, AnswerReceiver {
     this.answers.push(answer);
   }
 
+  onHomeLost(): void {}
+
   deliver(frames: Uint8Array): void {
     this.envelopes.push(...envelopesIn(frames));
   }
@@ -110,7 +112,12 @@ export class TestShard {
       },
     });
     const route = { homes: this.homes, links: this.links, pending: this.pending };
-    this.topicPort = new RoutedTopicPort({ ...route, topics: this.topics, subscribers: this.subscribers });
+    this.topicPort = new RoutedTopicPort({
+      ...route,
+      topics: this.topics,
+      subscribers: this.subscribers,
+      ...noStore,
+    });
     this.userPort = new RoutedUserPort({ ...route, users: this.users });
     const sessions = new SessionTable();
     sessions.deliver = (ids, _count, frames) => this.#deliverDirectly(ids, frames);
