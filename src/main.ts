@@ -56,6 +56,7 @@ async function serve(config: Config): Promise<number> {
     process.stderr.write(`carillon: cannot start: ${explain(error as NodeJS.ErrnoException, config)}\n`);
     return exitFailed;
   }
+  const drained = drainOnSignal(server); // before anybody can know that there is something to signal
   server.log.info({ host: config.host, port: server.port, shards: config.shards }, 'listening');
   process.stdout.write(banner(config, server));
   let hasFailed = false;
@@ -64,7 +65,7 @@ async function serve(config: Config): Promise<number> {
     await server.drain(); // the shards that are left say goodbye to their clients
     return exitUnrecoverable;
   });
-  const code = await Promise.race([drainOnSignal(server), givenUp]);
+  const code = await Promise.race([drained, givenUp]);
   await server.stop();
   await logs.flush();
   return hasFailed ? exitUnrecoverable : code;
