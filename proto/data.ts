@@ -128,7 +128,11 @@ export const clientData = {
       }),
     ),
     limit: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: historyPageMax, description: `Default ${historyPageDefault}.` }),
+      Type.Integer({
+        minimum: 1,
+        maximum: historyPageMax,
+        description: `Default ${historyPageDefault}; fewer come when they are large.`,
+      }),
     ),
   }),
 } as const;

@@ -98,7 +98,8 @@ export class RecentKeys {
 /** Of the body: payload and event. How urgent it is, and for how long, may differ from one try to the next. */
 export function digestOf({ payload, event }: KeyedMessage): number {
   const digest = digestBytes(payload.msgpack);
-  return event === undefined ? digest : digest + hashString(event);
+  // An exact integer, as the store keeps it.
+  return event === undefined ? digest : (digest + hashString(event)) % Number.MAX_SAFE_INTEGER;
 }
 
 export function keyConflict(key: string): Refusal {

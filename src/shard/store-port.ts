@@ -8,7 +8,8 @@ import { storePeer } from '#proto/names.ts';
 import type { RecordBodies, StoreAppendedBody, StoredMessageBody, StoreEntryBody } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
 import type { HistoryRequest } from '../session/ports.ts';
-import type { AppendSent, AppendSettled, DurableEntry } from '../topic/ports.ts';
+import type { AppendEntry } from '../store/history-store.ts';
+import type { AppendSent, AppendSettled } from '../topic/ports.ts';
 import type { HistoryMessage, HistoryPage } from '../wire/message.ts';
 import { Payload } from '../wire/payload.ts';
 
@@ -34,7 +35,7 @@ export class StorePort {
     this.#links = links;
   }
 
-  append(entry: DurableEntry, onSettled: (settled: AppendSettled) => void): AppendSent {
+  append(entry: AppendEntry, onSettled: (settled: AppendSettled) => void): AppendSent {
     if (this.#epoch === undefined) return 'down';
     if (this.#appends.size >= unsettledMax) return 'full';
     const body = bodyOf(entry);
@@ -97,7 +98,7 @@ export class StorePort {
   }
 }
 
-function bodyOf(entry: DurableEntry): StoreEntryBody {
+function bodyOf(entry: AppendEntry): StoreEntryBody {
   const { topic, messageId, from, key, digest, event, priority, timestampMs, payload } = entry;
   return [
     ...([topic, messageId, from, key ?? null, digest] as const),

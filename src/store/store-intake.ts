@@ -8,7 +8,14 @@ import type { RecordBodies, RecordHeader, StoreAppendedBody, StoredMessageBody }
 import type { ThreadLink } from '../links/thread-link.ts';
 import { packMsgpack, unpackMsgpack } from '../wire/codec.ts';
 import type { GroupCommit } from './group-commit.ts';
-import type { AppendEntry, AppendResult, HistoryStore, PageRequest, StoredMessage } from './history-store.ts';
+import type {
+  AppendEntry,
+  AppendResult,
+  HistoryStore,
+  Page,
+  PageRequest,
+  StoredMessage,
+} from './history-store.ts';
 
 export interface StoreIntakeContext {
   store: HistoryStore;
@@ -38,6 +45,9 @@ export function takeStoreRecord(
   }
 }
 
+/** Payload bytes of a page, unless one message alone has more: its reply must fit into the smallest outbox. */
+const pageBytesMax = 64 * 1024;
+
 async function answerPage(
   link: ThreadLink,
   correlation: number,
@@ -52,13 +62,27 @@ async function answerPage(
   };
   let answer: RecordBodies['storePaged'] = [false];
   try {
-    const [{ messages, hasMore }, lastOffset] = [await store.page(request), await store.lastOffset(topic)];
+    const [page, lastOffset] = [await store.page(request), await store.lastOffset(topic)];
+    const { messages, hasMore } = withinBytes(page, after !== null);
     answer = [true, lastOffset, hasMore, ...messages.map(messageToBody)];
   } catch (error) {
     onFailure(error);
   }
   link.send('storePaged', correlation, packMsgpack(answer));
   wake();
+}
+
+/** Cut on the far side of where it was asked from. */
+function withinBytes({ messages, hasMore }: Page, isForward: boolean): Page {
+  const fromNear = isForward ? messages : messages.toReversed();
+  let bytes = 0;
+  const end = fromNear.findIndex(({ payload }, index) => {
+    bytes += payload.length;
+    return index > 0 && bytes > pageBytesMax;
+  });
+  if (end < 0) return { messages, hasMore };
+  const kept = fromNear.slice(0, end);
+  return { messages: isForward ? kept : kept.toReversed(), hasMore: true };
 }
 
 function entryFromBody([

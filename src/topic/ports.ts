@@ -1,11 +1,11 @@
 /** What a topic needs of the world around it. */
 import type { Clock } from '#kit/clock.ts';
 import type { MessageIds } from '#kit/message-id.ts';
-import type { Priority } from '#proto/data.ts';
-import type { MessageId, ShardId, TopicKey, TopicName, UserId } from '#proto/names.ts';
+import type { MessageId, ShardId, TopicKey, TopicName } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { RecentKeys } from '../protect/recent-keys.ts';
 import type { TopicClass } from '../routing/topic-class.ts';
+import type { AppendEntry } from '../store/history-store.ts';
 import type { Position } from '../wire/message.ts';
 
 export interface TopicContext {
@@ -25,22 +25,7 @@ export interface TopicContext {
 /** The log of durable topics. */
 export interface TopicStore {
   /** `onSettled` is called once, in the order of the calls, unless the answer is not 'sent'. */
-  append(entry: DurableEntry, onSettled: (settled: AppendSettled) => void): AppendSent;
-}
-
-/** A message that asks for its place in its topic's log. */
-export interface DurableEntry {
-  topic: TopicKey;
-  messageId: MessageId;
-  from: UserId;
-  key: string | undefined;
-  /** Of the body, compared when the key comes again. */
-  digest: number;
-  event: string | undefined;
-  priority: Priority | undefined;
-  /** msgpack. */
-  payload: Uint8Array;
-  timestampMs: number;
+  append(entry: AppendEntry, onSettled: (settled: AppendSettled) => void): AppendSent;
 }
 
 /** 'full' and 'down': it was not taken, and nothing is stored. */

@@ -20,10 +20,11 @@ import type { LaneSpec } from '#proto/record.ts';
 import { digestOf, keyConflict } from '../protect/recent-keys.ts';
 import { compileFilter } from '../routing/filter.ts';
 import type { TopicClass } from '../routing/topic-class.ts';
+import type { AppendEntry } from '../store/history-store.ts';
 import type { Publication } from '../wire/encode-frame.ts';
 import { type Answer, type Message, refused } from '../wire/message.ts';
 import { FlushBatch, type Lane } from './fanout.ts';
-import type { AppendSettled, DurableEntry, FlushTarget, FlushWait, TopicContext } from './ports.ts';
+import type { AppendSettled, FlushTarget, FlushWait, TopicContext } from './ports.ts';
 
 /** Publications of one flush. */
 const batchMessagesMax = 1024;
@@ -122,13 +123,14 @@ export class Topic implements FlushTarget {
 
   #accept(message: Message): Answer {
     const { isNew, answer } = this.#ctx.recentKeys.accept(`topic|${this.key}|${message.from}`, message);
-    if (isNew) this.#deliver(this.#publicationOf(message, answer.messageId, undefined), message.ttlMs);
+    if (isNew)
+      this.#deliver(this.#publicationOf(message, answer.messageId, this.#ctx.clock.wallMs()), message.ttlMs);
     return answer;
   }
 
   #append(message: Message, onAnswer: (answer: Answer) => void): void {
     const { from, key, event, priority, payload } = message;
-    const entry: DurableEntry = {
+    const entry: AppendEntry = {
       ...{ topic: this.key, messageId: this.#ctx.messageIds.next() as MessageId, from, key, event, priority },
       ...{ digest: digestOf(message), payload: payload.msgpack, timestampMs: this.#ctx.clock.wallMs() },
     };
@@ -140,11 +142,14 @@ export class Topic implements FlushTarget {
     else onAnswer(sent === 'full' ? storeBusy() : storeDown());
   }
 
-  #settle(message: Message, { messageId }: DurableEntry, settled: AppendSettled): Answer {
+  #settle(message: Message, { messageId, timestampMs }: AppendEntry, settled: AppendSettled): Answer {
     switch (settled.state) {
       case 'stored':
         this.#ctx.counters.accepted();
-        this.#deliver(this.#publicationOf(message, messageId, settled.position.offset), message.ttlMs);
+        this.#deliver(
+          this.#publicationOf(message, messageId, timestampMs, settled.position.offset),
+          message.ttlMs,
+        );
         return { ok: true, messageId, isDuplicate: false, position: settled.position };
       case 'duplicate':
         this.#ctx.counters.duplicate();
@@ -188,7 +193,8 @@ export class Topic implements FlushTarget {
   #publicationOf(
     { from, payload, event, priority }: Message,
     id: MessageId,
-    offset: number | undefined,
+    timestamp: number,
+    offset?: number,
   ): Publication {
     return {
       type: 'Broadcast',
@@ -200,7 +206,7 @@ export class Topic implements FlushTarget {
       event,
       priority,
       payload,
-      timestamp: this.#ctx.clock.wallMs(),
+      timestamp,
     };
   }
 

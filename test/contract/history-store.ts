@@ -71,6 +71,10 @@ export function historyStoreContract(name: string, open: () => Promise<HistorySt
     const [again] = await store.append([entry({ key: 'k' })]);
     assert.deepEqual(again, { state: 'duplicate', messageId: first.messageId, offset: 1 });
     assert.deepEqual(await store.append([entry({ key: 'k', digest: 2 })]), [{ state: 'conflict' }]);
+    const digest = Number.MAX_SAFE_INTEGER;
+    await store.append([entry({ key: 'largest', digest, topic: topic('c') })]);
+    const [largest] = await store.append([entry({ key: 'largest', digest, topic: topic('c') })]);
+    assert.equal(largest!.state, 'duplicate');
     const others = [entry({ key: 'k', from: 'ben' as UserId }), entry({ key: 'k', topic: topic('chat:b') })];
     assert.deepEqual(offsets(await store.append(others)), [2, 1]);
   });

@@ -167,6 +167,31 @@ test('[DUR5] when its home dies a subscription ends with a reason, and nothing b
   await Promise.all([reader!.close(), writer!.close()]);
 });
 
+test('pages of large messages are cut, and their clients stay: everything is read, both ways', async () => {
+  const client = await TestClient.connect({ url: server.url, token: tokenOf('ann') });
+  const topic = 'log:large';
+  for (let number = 0; number < 30; number++) {
+    await client.request('Broadcast', { topic, payload: `${number}`.padEnd(50_000, 'x') });
+  }
+  assert.equal((await everything(client, topic)).length, 30);
+  const youngest = (await client.request('History', { topic, limit: 200 })).data as unknown as {
+    messages: Stored[];
+    hasMore: boolean;
+  };
+  assert.deepEqual([youngest.messages.at(-1)?.offset, youngest.hasMore], [30, true]);
+  await client.close();
+});
+
+test('a message has one time: delivered and in the history it is the same', async () => {
+  const client = await TestClient.connect({ url: server.url, token: tokenOf('ann') });
+  await client.request('Subscribe', { topic: 'log:time' });
+  await client.request('Broadcast', { topic: 'log:time', payload: 1 });
+  const delivered = await client.waitFor(({ type }) => type === 'Broadcast');
+  const [stored] = (await everything(client, 'log:time')) as (Stored & { timestamp: number })[];
+  assert.equal(stored!.timestamp, delivered.timestamp);
+  await client.close();
+});
+
 /** Publishes with keys until `stop()`, sending again what is not acked; answers acked payloads by message id. */
 function publisher(client: TestClient, topic: string, name: string) {
   const acked = new Map<string, string>();
