@@ -21,6 +21,8 @@ export const filterConditionsMax = 16;
 /** Messages of one page of history, and of one that does not say how many. */
 export const historyPageMax = 200;
 export const historyPageDefault = 50;
+/** Characters of a search. */
+export const searchCharsMax = 512;
 /** Characters of a whole filter as JSON: it names the lane, and travels with every delivery between threads. */
 export const filterCharsMax = 2048;
 /** Values in one `in` or `nin` list of a filter. */

@@ -16,6 +16,8 @@ export type UserKey = Brand<string, 'UserKey'>;
 
 export const userIdPattern = `^[A-Za-z0-9_.@-]{1,${userIdCharsMax}}$`;
 export const topicPattern = `^[A-Za-z0-9_.:@/-]{1,${topicCharsMax}}$`;
+/** A UUID. */
+export const messageIdPattern = '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 export const tenantPattern = `^[A-Za-z0-9_.-]{1,${tenantCharsMax}}$`;
 
 /** The store's thread where a shard would be named: it is a peer of every shard. */
@@ -28,6 +30,16 @@ export const everyoneTopic = 'sys:all' as TopicName;
 /** `inbox:` and `sys:` belong to the server: clients cannot publish to them. */
 export function isReservedTopic(topic: TopicName): boolean {
   return topic.startsWith('inbox:') || topic.startsWith('sys:');
+}
+
+/** Where direct messages of a user land. */
+export function inboxOf(user: UserId): TopicName {
+  return `inbox:${user}` as TopicName;
+}
+
+/** Whose inbox a topic is; undefined for other topics. */
+export function userOfInbox(topic: TopicName): UserId | undefined {
+  return topic.startsWith('inbox:') ? (topic.slice('inbox:'.length) as UserId) : undefined;
 }
 
 /** `|` occurs in neither name, so that a key can be taken apart again. */

@@ -43,9 +43,21 @@ export const recordKinds = {
   storeAppend: 13,
   storeReappend: 14,
   storeAppended: 15,
-  storePage: 16,
-  storePaged: 17,
+  storeQuery: 16,
+  storeResult: 17,
+  storeCopied: 18,
+  storeHealth: 19,
+  topicLost: 20,
+  sessionLost: 21,
+  topicAmend: 22,
+  userAmend: 23,
+  topicMark: 24,
+  userMark: 25,
+  userReceipt: 26,
 } as const;
+
+/** What a mark says of everything up to it. */
+export type ReceiptKind = 'delivered' | 'read';
 
 export type RecordKind = keyof typeof recordKinds;
 
@@ -62,33 +74,68 @@ export type PublicationBody = [
   key: string | null,
 ];
 
+/** A message is edited, or deleted when there is no payload. */
+export type AmendmentBody = [
+  target: MessageId,
+  from: UserId,
+  mayAmendAny: boolean,
+  payload: Uint8Array | null,
+];
+
 export type AcceptedBody = [
   ok: true,
   messageId: MessageId,
   duplicate: boolean,
   offset: number | null,
   epoch: string | null,
+  atMs: number | null,
 ];
 export type DoneBody = [ok: true];
+/** Of a subscription to a log. `frames` are what was missed, complete WebSocket frames of the lane, up to `replayedTo`. */
+export type JoinedBody = [
+  ok: true,
+  isLive: boolean,
+  offset: number,
+  epoch: string,
+  recovered: boolean | null,
+  replayedTo: number,
+  frameCount: number,
+  frames: Uint8Array,
+];
+/** What a subscriber has already; up to `upTo` is missing, or all that there is. */
+export type SinceBody = [offset: number, epoch: string, upTo: number | null];
 export type RefusedBody = [ok: false, code: ErrorCode, message: string, retryAfterMs: number | null];
 
 /** Bodies by kind. `answer` closes a request of the same correlation. */
 export interface RecordBodies {
-  answer: AcceptedBody | DoneBody | RefusedBody;
-  topicSubscribe: [topic: TopicKey, ...LaneSpec];
+  answer: AcceptedBody | DoneBody | JoinedBody | RefusedBody;
+  topicSubscribe: [topic: TopicKey, ...LaneSpec, since: SinceBody | null];
   /** A lane that the home forgot when its thread was restarted; nobody waits for an answer. */
   topicResubscribe: [topic: TopicKey, ...LaneSpec];
   topicUnsubscribe: [topic: TopicKey, ...LaneSpec];
   topicPublish: [topic: TopicKey, ...PublicationBody];
+  topicAmend: [topic: TopicKey, ...AmendmentBody];
+  /** A direct message: in the inbox of `user`, and of `other` where that is somebody else. */
+  userAmend: [user: UserKey, other: UserKey, ...AmendmentBody];
+  /** How far a user is. Of an inbox the user is its owner. */
+  topicMark: [topic: TopicKey, user: UserId, kind: ReceiptKind, offset: number];
+  userMark: [user: UserKey, kind: ReceiptKind, offset: number];
+  /** To the home of who wrote it: `by` got or read the conversation up to that offset of the writer's inbox. */
+  userReceipt: [user: UserKey, by: UserId, kind: ReceiptKind, offset: number];
   /** `frames` are complete WebSocket frames of one lane and flush, joined. */
   topicDeliver: [topic: TopicKey, encoding: Encoding, filter: string, frameCount: number, frames: Uint8Array];
-  userAttach: [user: UserKey, session: SessionId, encoding: Encoding];
+  /** To the peer: deliveries of this lane were lost on the way, and none follow. */
+  topicLost: [topic: TopicKey, ...LaneSpec];
+  userAttach: [user: UserKey, session: SessionId, encoding: Encoding, since: SinceBody | null];
   userDetach: [user: UserKey, session: SessionId];
   /** To the recipient's home: asks to accept a message. `except` is the sending session, which gets a reply instead. */
   userDirect: [to: UserKey, sender: UserKey, except: SessionId | null, ...PublicationBody];
-  /** To the sender's home: a message that was accepted, for the sender's other devices. */
+  /** To the sender's home: a message that was accepted and is not stored, for the sender's other devices. */
   userCopy: [sender: UserKey, to: UserId, except: SessionId | null, messageId: MessageId, ...PublicationBody];
-  sessionDeliver: [sessions: SessionId[], frameCount: number, frames: Uint8Array];
+  /** `inboxOffset`: of the last frame, where it is of the inbox; 0 where it has none. */
+  sessionDeliver: [sessions: SessionId[], inboxOffset: number, frameCount: number, frames: Uint8Array];
+  /** What their inbox got was lost on the way, and nothing follows until they attach again. */
+  sessionLost: [sessions: SessionId[]];
 
   /** The store's first word on a new link. */
   storeHello: [epoch: string];
@@ -96,16 +143,23 @@ export interface RecordBodies {
   /** What a store thread before this one was asked and has not answered; by its message id it is stored once. */
   storeReappend: StoreEntryBody;
   storeAppended: StoreAppendedBody;
-  storePage: [topic: TopicKey, after: number | null, before: number | null, limit: number];
-  storePaged:
-    | [ok: true, lastOffset: number, hasMore: boolean, ...messages: StoredMessageBody[]]
-    | [ok: false];
+  storeCopied: StoreCopiedBody;
+  /** A question by its name in StoreQueries, and its answer; both packed as objects (wire/codec.ts). */
+  storeQuery: [name: string, request: Uint8Array];
+  storeResult: [ok: true, result: Uint8Array] | [ok: false];
+  /** The breaker in front of the database opened, or closed again. */
+  storeHealth: [isUp: boolean, retryAfterMs: number];
 }
 
 export type StoreEntryBody = [
+  kind: 'message' | 'edited' | 'deleted',
   topic: TopicKey,
   messageId: MessageId,
+  target: MessageId | null,
+  mayAmendAny: boolean,
   from: UserId,
+  peer: UserId | null,
+  copy: StoreCopy | null,
   key: string | null,
   digest: number,
   event: string | null,
@@ -114,21 +168,17 @@ export type StoreEntryBody = [
   payload: Uint8Array,
 ];
 
-/** `full`: the queue of the store. `unavailable`: it could not store it. Nothing is stored in both. */
-export type StoreAppendedBody =
-  | [state: 'stored', offset: number]
-  | [state: 'duplicate', offset: number, messageId: MessageId]
-  | [state: 'conflict' | 'full' | 'unavailable'];
+/** The other inbox of a direct message, the shard that is its home, and the session that needs no copy. */
+export type StoreCopy = [topic: TopicKey, peer: UserId, home: ShardId, except: SessionId | null];
 
-export type StoredMessageBody = [
-  offset: number,
-  messageId: MessageId,
-  from: UserId,
-  event: string | null,
-  priority: Priority | null,
-  timestampMs: number,
-  payload: Uint8Array,
-];
+/** To the home of the other inbox, in the order of its offsets. `message` is a StoredMessage, packed as an object. */
+export type StoreCopiedBody = [topic: TopicKey, except: SessionId | null, message: Uint8Array];
+
+/** `full`: the queue of the store. `unavailable`: it could not store it. Nothing is stored in all but the first two. */
+export type StoreAppendedBody =
+  | [state: 'stored', offset: number, copyOffset: number | null]
+  | [state: 'duplicate', offset: number, copyOffset: number | null, messageId: MessageId]
+  | [state: 'conflict' | 'missing' | 'forbidden' | 'full' | 'unavailable'];
 
 export interface RecordHeader {
   kind: RecordKind;

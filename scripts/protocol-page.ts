@@ -1,6 +1,7 @@
 /** docs/PROTOCOL.md from the schemas and tables of proto/. Pure; called by generate.ts. */
 import { closeCodes } from '#proto/close-codes.ts';
-import { clientData, serverData } from '#proto/data.ts';
+import { clientData } from '#proto/data.ts';
+import { serverData } from '#proto/server-data.ts';
 import { subprotocols } from '#proto/envelope.ts';
 import { errorCodes } from '#proto/error-codes.ts';
 import {

@@ -2,4 +2,4 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { runStore, type StoreStart } from '../src/store/store-control.ts';
 
-runStore(workerData as StoreStart, parentPort as MessagePort);
+await runStore(workerData as StoreStart, parentPort as MessagePort);

@@ -52,6 +52,11 @@ export class Permissions {
     return patterns.some((pattern) => pattern.startsWith(guard) && matchesPattern(pattern, name));
   }
 
+  /** Names that it may do `action` to, as patterns; where they meet the server's own names, `allows` is what counts. */
+  patterns(action: Action): readonly string[] {
+    return this.#patterns.get(action) ?? [];
+  }
+
   /** `admin:*`, and nothing narrower: `admin:chat:*` is about `chat:*` only. */
   get isAdmin(): boolean {
     return this.#patterns.get('admin')?.includes('*') === true;

@@ -14,8 +14,10 @@ import {
   listOf,
   networks,
   oneOf,
+  postgresUrl,
   rate,
   type SettingKind,
+  searchLanguage,
   text,
 } from './setting-kinds.ts';
 
@@ -84,6 +86,24 @@ export const settings = {
     text,
     './data',
     'Folder of what the server keeps (the store, the development secret); made when missing, and of one server only.',
+  ),
+  databaseUrl: secret(
+    optional(
+      'DATABASE_URL',
+      postgresUrl,
+      'PostgreSQL 14 or newer instead of the embedded store: postgres://user:password@host/database.',
+    ),
+  ),
+  searchLanguage: setting(
+    'SEARCH_LANGUAGE',
+    searchLanguage,
+    'simple',
+    'How PostgreSQL takes words apart for a search: simple, or a language like english. The embedded store knows only simple.',
+  ),
+  retentionMs: optional(
+    'RETENTION',
+    duration(60_000, 100 * 365 * 86_400_000),
+    'How long messages are kept; `retention` of a topic rule goes before it. Default: for ever.',
   ),
   nodeId: setting(
     'NODE_ID',

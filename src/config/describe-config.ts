@@ -48,9 +48,12 @@ export function configurationPage(): string {
     '',
     '`CARILLON_CONFIG` names a JSON file: `{"roles": {"support": ["subscribe:*", "publish:support:*", "direct:*"]}}` gives',
     'tokens with the role `support` these permissions. The built-in roles are `user` and `admin`.',
-    'Beside it, `"topics": [{"match": "audit:*", "class": "durable"}]` makes the topics that match durable: their messages are',
-    'committed to the store before they are acked and delivered, and `History` reads them. The first rule that matches counts;',
-    'behind them all topics are volatile.',
+    'Beside it, `"topics": [{"match": "audit:*", "class": "durable", "retention": "90d", "search": ["text"]}]` says what the topics',
+    'that match promise. `durable`: messages are committed before they are acked and delivered, can be searched and recovered.',
+    '`cached`: the last 300 messages or five minutes, in memory. `volatile`: delivered and forgotten. `retention` is how long',
+    'messages are kept, `search` which fields of the payload a search finds (`false`: none; all strings when it is not said).',
+    'The first rule that matches counts; behind them `cache:*` is cached, `live:*` volatile and everything else durable, inboxes',
+    '(`inbox:<user>`, where direct messages land) too.',
     '',
   ].join('\n');
 }

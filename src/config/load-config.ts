@@ -3,6 +3,7 @@
  * Thread: primary, before anything else. The only reader of `process.env`.
  */
 import { readFileSync } from 'node:fs';
+import { durationPattern, parseDuration } from '#kit/duration.ts';
 import { compileValidator, type Static, Type } from '#proto/schema.ts';
 import { checkRelations } from './check-relations.ts';
 import { type Setting, type Settings, type Surroundings, settings } from './config-schema.ts';
@@ -27,9 +28,17 @@ const FileShape = Type.Object(
               minLength: 1,
               description: 'A pattern of topic names; `*` matches any run.',
             }),
-            class: Type.Union([Type.Literal('durable'), Type.Literal('volatile')], {
+            class: Type.Union([Type.Literal('durable'), Type.Literal('cached'), Type.Literal('volatile')], {
               description: 'What these topics promise.',
             }),
+            search: Type.Optional(
+              Type.Union([Type.Array(Type.String({ minLength: 1 })), Type.Literal(false)], {
+                description: 'Fields of the payload that a search finds; false: none.',
+              }),
+            ),
+            retention: Type.Optional(
+              Type.String({ pattern: durationPattern, description: 'How long messages are kept, like 30d.' }),
+            ),
           },
           { additionalProperties: false },
         ),
@@ -40,6 +49,7 @@ const FileShape = Type.Object(
   { additionalProperties: false },
 );
 const fileValidator = compileValidator(FileShape);
+type FileRule = NonNullable<Static<typeof FileShape>['topics']>[number];
 
 /** Everything a thread may know of the configuration; plain data, so that it travels as workerData. */
 export type Config = Readonly<Settings> & {
@@ -47,8 +57,15 @@ export type Config = Readonly<Settings> & {
   /** Roles of the configuration file, beside the built-in ones. */
   readonly roles: Readonly<Record<string, string[]>>;
   /** Rules of the configuration file for topics, before the built-in ones. */
-  readonly topics: readonly { match: string; class: 'durable' | 'volatile' }[];
+  readonly topics: readonly ConfiguredRule[];
 };
+
+export interface ConfiguredRule {
+  match: string;
+  class: 'durable' | 'cached' | 'volatile';
+  search?: readonly string[] | false;
+  retentionMs?: number;
+}
 
 /** The process's own environment. */
 export function loadConfig(): Config {
@@ -69,11 +86,15 @@ export function parseConfig(env: Record<string, string | undefined>, isTerminal:
     ...values,
     isProduction: surroundings.isProduction,
     roles: file.roles ?? {},
-    topics: file.topics ?? [],
+    topics: (file.topics ?? []).map(configuredRule),
   };
   const complaint = checkRelations(config);
   if (complaint !== undefined) throw new ConfigError(complaint);
   return Object.freeze(config);
+}
+
+function configuredRule({ retention, ...rule }: FileRule): ConfiguredRule {
+  return retention === undefined ? rule : { ...rule, retentionMs: parseDuration(retention) as number };
 }
 
 function parseSetting(

@@ -32,6 +32,19 @@ export const list: SettingKind<string[]> = {
   format: (value) => value.join(','),
 };
 
+export const postgresUrl: SettingKind<string> = {
+  allowed: 'a URL like postgres://user:password@host:5432/database',
+  parse: (value) => (/^postgres(ql)?:\/\//.test(value) && URL.canParse(value) ? value : undefined),
+  format: (value) => value,
+};
+
+/** The name of a text search configuration of PostgreSQL. */
+export const searchLanguage: SettingKind<string> = {
+  allowed: 'a name like simple or english',
+  parse: (value) => (/^[a-z_]{1,63}$/.test(value) ? value : undefined),
+  format: (value) => value,
+};
+
 export const networks: SettingKind<string[]> = {
   allowed: 'a comma-separated list of addresses and networks like 127.0.0.1,10.0.0.0/8',
   parse(value) {

@@ -1,6 +1,9 @@
 /** Durations as people write them (`250ms`, `30s`, `5m`, `2h`, `7d`) and as the code counts them: milliseconds. */
 const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
+/** For schemas; the same form. */
+export const durationPattern = '^\\d+(\\.\\d+)?(ms|s|m|h|d)$';
+
 /** Milliseconds, or undefined when the text is not a duration. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text.trim());

@@ -39,9 +39,18 @@ const whenFull: Record<RecordKind, Fullness> = {
   storeAppend: 'refused',
   storeReappend: 'waits',
   storeAppended: 'waits',
-  storePage: 'refused',
-  storePaged: 'waits',
+  storeQuery: 'refused',
+  storeResult: 'waits',
+  storeCopied: 'waits',
+  storeHealth: 'waits',
+  topicLost: 'waits',
+  topicAmend: 'refused',
+  userAmend: 'refused',
+  topicMark: 'refused',
+  userMark: 'refused',
+  userReceipt: 'dropped',
   sessionDeliver: 'dropped',
+  sessionLost: 'waits',
 };
 
 export interface LinkMemory {

@@ -126,7 +126,7 @@ export const metricDefinitions = {
     'State of the circuit breaker: 0 closed, 1 half open, 2 open',
     {
       name: 'dependency',
-      values: [],
+      values: ['store'],
     },
   ),
   logLinesDropped: counter(

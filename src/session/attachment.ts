@@ -1,24 +1,29 @@
 /**
- * How the homes come to know of a session: its user's home, and the topic of broadcasts to everyone.
+ * How the homes come to know of a session: its user's home, which has the inbox, and the topic of broadcasts to everyone.
  * Thread: shard. Owned by session.ts; made when the token is good, undone when the session ends.
  * It is the subscriber on everyone's lane in the session's stead, so that no `Subscribe` of a client can meet it there.
- * A home that is being restarted, or cannot be reached, is told again. [SES1]
+ * A home that is being restarted, or cannot be reached, is told again, and what the inbox got meanwhile is caught up
+ * with. [SES1]
  */
 import type { Encoding } from '#proto/envelope.ts';
-import type { Refusal } from '#proto/error-codes.ts';
+import { errorCodes, type Refusal } from '#proto/error-codes.ts';
 import {
   everyoneTopic,
+  inboxOf,
   type SessionId,
   type ShardId,
   type TopicKey,
+  tenantOfKey,
   topicKey,
   type UserKey,
   userKey,
+  userOfKey,
 } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
-import type { Answer } from '../wire/message.ts';
+import type { Answer, Joined, Position, Since } from '../wire/message.ts';
 import type { AnswerReceiver, Correlation, Requested, SessionContext, Subscriber } from './ports.ts';
+import { Recovery, type RecoveryContext, type RecoverySource } from './recovery.ts';
 
 /** How soon a home that was not reachable is told again, milliseconds. */
 const retryMs = 500;
@@ -32,24 +37,31 @@ export interface AttachedSession extends Subscriber {
   onAttachRefused(reason: Refusal): void;
   /** Asks to call `attach` in a while. */
   attachAfter(waitMs: number): void;
+  /** What the inbox got when its home was away is not kept any more. */
+  onInboxHole(): void;
+  readonly outboxBytes: number;
 }
+
+export type AttachmentContext = RecoveryContext & Pick<SessionContext, 'topics' | 'users'>;
 
 /** `undefined`: must be told; a correlation: was told and has not answered. */
 type HomeState = 'knows' | Correlation | undefined;
 
 export class Attachment implements Subscriber, AnswerReceiver {
   readonly #session: AttachedSession;
-  readonly #ctx: Pick<SessionContext, 'topics' | 'users'>;
+  readonly #ctx: AttachmentContext;
   readonly #user: UserKey;
   readonly #everyone: TopicKey;
   #userHome: HomeState;
   #everyoneHome: HomeState;
+  /** The end of the inbox when the session began: all behind it is delivered by itself. Undefined where none is stored. */
+  #inboxAtStart: Position | undefined;
+  /** Of the youngest entry of the inbox that the client has. */
+  #inboxOffset = 0;
+  /** While it catches up with what the inbox got when its home was away. */
+  #recovery: Recovery | undefined;
 
-  constructor(
-    session: AttachedSession,
-    { tenant, userId }: Identity,
-    ctx: Pick<SessionContext, 'topics' | 'users'>,
-  ) {
+  constructor(session: AttachedSession, { tenant, userId }: Identity, ctx: AttachmentContext) {
     this.#session = session;
     this.#ctx = ctx;
     this.#user = userKey(tenant, userId);
@@ -60,21 +72,39 @@ export class Attachment implements Subscriber, AnswerReceiver {
     return this.#user;
   }
 
+  get inboxAtStart(): Position | undefined {
+    return this.#inboxAtStart;
+  }
+
   /** Tells every home that does not know of the session. Idempotent. */
   attach(): void {
     const { topics, users } = this.#ctx;
-    const { id, encoding } = this.#session;
-    if (this.#userHome === undefined) {
-      this.#onRequested('user', users.attach(this.#user, id, encoding, this));
+    if (this.#userHome === undefined && this.#recovery === undefined) {
+      this.#onRequested('user', users.attach(this.#user, this.#session, this.#inboxSince, this));
     }
     if (this.#everyoneHome === undefined && this.#session.isOpen) {
-      this.#onRequested('everyone', topics.subscribe(this.#everyone, this.#lane, this));
+      const requested = topics.subscribe(this.#everyone, this.#lane, this, undefined, this);
+      this.#onRequested('everyone', requested);
     }
+  }
+
+  /** By its home, in order. What this session sent itself is told by its reply, which comes by another way. */
+  onInboxDelivered(offset: number): void {
+    if (offset > this.#inboxOffset) this.#inboxOffset = offset;
+  }
+
+  /** What the inbox got was lost on the way here: the home sends nothing until it is asked again. */
+  onInboxLost(): void {
+    if (this.#recovery !== undefined) return; // which asks by itself
+    this.#userHome = undefined;
+    this.attach();
   }
 
   /** A home that was never told need not be told of the end. */
   detach(): void {
-    if (this.#userHome !== undefined) this.#ctx.users.detach(this.#user, this.#session.id);
+    if (this.#userHome !== undefined || this.#recovery !== undefined)
+      this.#ctx.users.detach(this.#user, this.#session.id);
+    this.#recovery?.stop();
     this.#ctx.topics.unsubscribe(this.#everyone, this.#lane, this);
   }
 
@@ -96,7 +126,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
   }
 
   /** What everyone gets is volatile. */
-  onHomeLost(): void {}
+  onLost(): void {}
 
   get #lane(): LaneSpec {
     return [this.#session.encoding, ''];
@@ -110,16 +140,65 @@ export class Attachment implements Subscriber, AnswerReceiver {
   #onAnswered(home: 'user' | 'everyone', answer: Answer): void {
     this.#set(home, answer.ok ? 'knows' : undefined);
     if (answer.ok) {
+      if (answer.joined !== undefined) this.#onInbox(answer.joined);
       if (this.#userHome === 'knows' && this.#everyoneHome === 'knows') this.#session.onAttached();
-    } else if (answer.refusal.code === 'busy') {
+    } else if (errorCodes[answer.refusal.code].retryable) {
       this.#session.attachAfter(retryMs);
     } else {
       this.#session.onAttachRefused(answer.refusal);
     }
   }
 
+  /** Undefined at the first time, and while nothing of it is known: then nothing can be missed that was promised. */
+  get #inboxSince(): Since | undefined {
+    const { epoch } = this.#inboxAtStart ?? {};
+    return epoch === undefined ? undefined : { offset: this.#inboxOffset, epoch };
+  }
+
+  #onInbox(joined: Joined): void {
+    const since = this.#inboxSince;
+    if (since === undefined) {
+      this.#inboxAtStart = joined.position;
+      this.#inboxOffset = joined.position.offset;
+      return;
+    }
+    this.#recovery = new Recovery(since, this.#inbox, this.#session, this.#ctx);
+    this.#recovery.begin(joined);
+  }
+
+  get #inbox() {
+    return inboxSource(this.#user, this.#session, this.#ctx, {
+      onLive: (offset) => {
+        this.#recovery = undefined;
+        this.#userHome = 'knows';
+        this.onInboxDelivered(offset);
+      },
+      onLost: () => {
+        this.#recovery = undefined;
+        this.#inboxAtStart = undefined;
+        this.#session.onInboxHole();
+        this.onInboxLost();
+      },
+    });
+  }
+
   #set(home: 'user' | 'everyone', state: HomeState): void {
     if (home === 'user') this.#userHome = state;
     else this.#everyoneHome = state;
   }
+}
+
+/** The inbox as something to catch up with. */
+export function inboxSource(
+  user: UserKey,
+  session: { id: SessionId; encoding: Encoding },
+  { users }: Pick<SessionContext, 'users'>,
+  events: Pick<RecoverySource, 'onLive' | 'onLost'>,
+): RecoverySource {
+  return {
+    topic: topicKey(tenantOfKey(user), inboxOf(userOfKey(user))),
+    filter: undefined,
+    join: (since, receiver) => users.attach(user, session, since, receiver),
+    ...events,
+  };
 }

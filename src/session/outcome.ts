@@ -9,8 +9,8 @@ import type { LivePhase, WaitingCommand } from './session-state.ts';
 
 export type Outcome =
   | { do: 'nothing' }
-  /** `Status` with these fields beside `op`. Sent only when the command had an id. */
-  | { do: 'reply'; data: object }
+  /** `Status` with these fields beside `op`, sent only when the command had an id; `after` it, what it announced. */
+  | { do: 'reply'; data: object; after?: () => void }
   /** `Pong`, always sent. */
   | { do: 'pong'; data: object }
   | { do: 'refuse'; refusal: Refusal }

@@ -5,12 +5,14 @@ import type { TimerWheel } from '#kit/timer-wheel.ts';
 import type { CloseName } from '#proto/close-codes.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import type { ErrorCode } from '#proto/error-codes.ts';
-import type { SessionId, ShardId, TopicKey, TopicName, UserKey } from '#proto/names.ts';
-import type { LaneSpec } from '#proto/record.ts';
+import type { SessionId, ShardId, TopicKey, TopicName, UserId, UserKey } from '#proto/names.ts';
+import type { LaneSpec, ReceiptKind } from '#proto/record.ts';
 import type { TokenVerifier } from '../auth/verify-token.ts';
+import type { QueryRequest } from '../log/ports.ts';
 import type { BucketRate } from '../protect/token-bucket.ts';
 import type { TopicClass } from '../routing/topic-class.ts';
-import type { Answer, Message } from '../wire/message.ts';
+import type { StoreQueryName } from '../store/history-store.ts';
+import type { Amendment, Answer, Message, Since } from '../wire/message.ts';
 
 /** Everything a session is given; one object for all sessions of a shard. */
 export interface SessionContext {
@@ -79,35 +81,59 @@ export interface AnswerReceiver {
 /** Who gets the frames of a lane. */
 export interface Subscriber {
   deliver(frames: Uint8Array, frameCount: number): void;
-  /** The home of a durable topic died: what it had committed and not yet delivered will not come by itself. */
-  onHomeLost(topic: TopicName): void;
+  /** Something of a topic that is stored was lost on its way here, and nothing follows. */
+  onLost(topic: TopicName, reason: string): void;
 }
 
 export interface TopicPort {
-  /** When answered ok, `subscriber` is on the lane: nothing accepted after the answer is missed. */
-  subscribe(topic: TopicKey, lane: LaneSpec, subscriber: Subscriber & AnswerReceiver): Requested;
+  /**
+   * When answered ok, `subscriber` is on the lane, unless the answer says that it is not live: nothing accepted after the
+   * answer is missed. Of a topic with a log the answer says what became of `since`.
+   */
+  subscribe(
+    topic: TopicKey,
+    lane: LaneSpec,
+    subscriber: Subscriber,
+    since: Since | undefined,
+    receiver: AnswerReceiver,
+  ): Requested;
   /** Also for a subscription that is still pending. */
   unsubscribe(topic: TopicKey, lane: LaneSpec, subscriber: Subscriber): void;
   publish(topic: TopicKey, message: Message, receiver: AnswerReceiver): Requested;
+  amend(topic: TopicKey, amendment: Amendment, receiver: AnswerReceiver): Requested;
+  /** `user` has everything of the topic up to `offset`. */
+  mark(topic: TopicKey, user: UserId, mark: LogMark, receiver: AnswerReceiver): Requested;
 }
 
-/** `after`: the oldest beyond it, and below `before` if given. `before` alone: the youngest below it. Neither: the youngest. */
-export interface HistoryRequest {
-  topic: TopicKey;
-  after?: number | undefined;
-  before?: number | undefined;
-  limit: number;
+export interface LogMark {
+  kind: ReceiptKind;
+  offset: number;
 }
 
+/** What is stored, whoever's home it is. */
 export interface HistoryPort {
-  /** Answered with a `page`. */
-  page(request: HistoryRequest, receiver: AnswerReceiver): Requested;
+  /** Of the store; undefined until it has said it for the first time. */
+  readonly epoch: string | undefined;
+  /** Answered with a `result` of that question. */
+  ask<Name extends StoreQueryName>(
+    name: Name,
+    request: QueryRequest<Name>,
+    receiver: AnswerReceiver,
+  ): Requested;
 }
 
 export interface UserPort {
   homeOf(user: UserKey): ShardId;
-  /** When answered ok, direct messages reach the session. */
-  attach(user: UserKey, session: SessionId, encoding: Encoding, receiver: AnswerReceiver): Requested;
+  /**
+   * When answered ok, direct messages reach the session, unless the answer says that it is not live. Asked again with
+   * `since` for what it missed of the inbox.
+   */
+  attach(
+    user: UserKey,
+    session: { id: SessionId; encoding: Encoding },
+    since: Since | undefined,
+    receiver: AnswerReceiver,
+  ): Requested;
   detach(user: UserKey, session: SessionId): void;
   /** `session` is the sending one, which gets no copy; null when it is not a session. */
   direct(
@@ -117,6 +143,10 @@ export interface UserPort {
     session: SessionId | null,
     receiver: AnswerReceiver,
   ): Requested;
+  /** A direct message between `user` and `other`, which may be the same. */
+  amend(user: UserKey, other: UserKey, amendment: Amendment, receiver: AnswerReceiver): Requested;
+  /** The user has everything of the own inbox up to `offset`. */
+  mark(user: UserKey, mark: LogMark, receiver: AnswerReceiver): Requested;
 }
 
 /** How a session asks for its turn. */

@@ -2,10 +2,14 @@
  * What a session itself says to its client: statuses, errors, notices. Encoded for this one connection.
  * Thread: shard. Owned by session.ts.
  */
-import type { ClientEnvelope, ServerType } from '#proto/data.ts';
+import type { ClientEnvelope } from '#proto/data.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import { errorCodes, type Refusal } from '#proto/error-codes.ts';
+import type { SessionId, TopicName } from '#proto/names.ts';
+import type { ServerType } from '#proto/server-data.ts';
+import type { Identity } from '../auth/token-claims.ts';
 import { encodeEnvelope } from '../wire/encode-frame.ts';
+import type { Position } from '../wire/message.ts';
 import type { SessionContext, Subscriber } from './ports.ts';
 
 /** What an error is about: an envelope, or what is left of one that could not be taken. */
@@ -15,11 +19,13 @@ export interface Subject {
   op?: string;
 }
 
+type ReplyContext = Pick<SessionContext, 'clock' | 'counters' | 'limits' | 'node'>;
+
 export class Replies {
   readonly #session: Subscriber & { encoding: Encoding };
-  readonly #ctx: Pick<SessionContext, 'clock' | 'counters'>;
+  readonly #ctx: ReplyContext;
 
-  constructor(session: Subscriber & { encoding: Encoding }, ctx: Pick<SessionContext, 'clock' | 'counters'>) {
+  constructor(session: Subscriber & { encoding: Encoding }, ctx: ReplyContext) {
     this.#session = session;
     this.#ctx = ctx;
   }
@@ -39,6 +45,31 @@ export class Replies {
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
       ...(op === undefined ? {} : { op }),
     });
+  }
+
+  /** The first frame of a connection. */
+  connected(session: SessionId, { userId, tenant }: Identity, inbox: Position | undefined): void {
+    const { limits, node } = this.#ctx;
+    this.send('Status', undefined, {
+      op: 'Connect',
+      sessionId: session,
+      userId,
+      tenant,
+      node: node.nodeId,
+      shard: node.shard,
+      heartbeatMs: limits.heartbeatIntervalMs,
+      maxMessageBytes: limits.messageBytesMax,
+      serverVersion: node.version,
+      ...(inbox === undefined ? {} : { inbox }),
+    });
+  }
+
+  subscriptionEnded(topic: TopicName, reason: string): void {
+    this.send('Status', undefined, { op: 'Subscription', topic, active: false, reason });
+  }
+
+  system(event: string, fields: object): void {
+    this.send('System', undefined, { event, ...fields });
   }
 
   send(type: ServerType, id: string | undefined, data: object): void {

@@ -4,6 +4,8 @@ import type { ClientEnvelope } from '#proto/data.ts';
 import type { TopicKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
+import type { FoundMessage } from '../store/history-store.ts';
+import type { Recovery } from './recovery.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
 export type SessionPhase =
@@ -25,6 +27,8 @@ export interface LivePhase {
   name: 'live';
   identity: Identity;
   subscriptions: Subscriptions;
+  /** While a stretch of the inbox is read that came before this session. */
+  inboxRecovery: Recovery | undefined;
   /** `System token_expiring` was sent for this token. */
   isExpiryAnnounced: boolean;
 }
@@ -32,10 +36,14 @@ export interface LivePhase {
 export interface Subscription {
   key: TopicKey;
   lane: LaneSpec;
+  /** While it catches up. */
+  recovery: Recovery | undefined;
 }
 
 /** A command whose answer is on its way; `subscription` is what a `Subscribe` waits for. */
 export interface WaitingCommand {
   envelope: ClientEnvelope;
   subscription?: Subscription;
+  /** What an `Edit`, a `Delete` or a `DeliveryStatus` is about, once it was found. */
+  found?: FoundMessage[];
 }

@@ -10,10 +10,10 @@ import type { ClientEnvelope } from '#proto/data.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import { type Refusal, refusal } from '#proto/error-codes.ts';
 import { authTimeoutMs } from '#proto/limits.ts';
-import type { SessionId, ShardId, TopicName } from '#proto/names.ts';
+import { inboxOf, type SessionId, type ShardId, type TopicName, userOfKey } from '#proto/names.ts';
 import type { Identity } from '../auth/token-claims.ts';
 import { type Decoded, decodeFrame } from '../wire/decode-frame.ts';
-import type { Answer } from '../wire/message.ts';
+import type { Answer, Position } from '../wire/message.ts';
 import { type AttachedSession, Attachment } from './attachment.ts';
 import { type DeadlineOwner, Deadlines, type DueEvent } from './deadlines.ts';
 import { EnvelopeGate } from './envelope-gate.ts';
@@ -66,6 +66,11 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
 
   get isOpen(): boolean {
     return this.#phase.name !== 'closing' && this.#phase.name !== 'closed';
+  }
+
+  /** The end of the inbox when this session began; undefined where it is not stored, or was not known. */
+  get inboxAtStart(): Position | undefined {
+    return this.#attachment?.inboxAtStart;
   }
 
   /** Bytes on their way to the client. */
@@ -141,9 +146,24 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     }
   }
 
-  /** A hole must be told: the client subscribes again, and reads what it missed. [DUR5] */
-  onHomeLost(topic: TopicName): void {
-    this.endSubscription(topic, 'the home of the topic was lost; subscribe again and read its history');
+  /** By the user's home; `inboxOffset` is the place of the last one in the inbox, 0 where it is not stored. */
+  deliverDirect(frames: Uint8Array, frameCount: number, inboxOffset: number): void {
+    this.#attachment?.onInboxDelivered(inboxOffset);
+    this.deliver(frames, frameCount);
+  }
+
+  onInboxLost(): void {
+    if (this.isOpen) this.#attachment?.onInboxLost();
+  }
+
+  onLost(topic: TopicName, reason: string): void {
+    this.endSubscription(topic, reason);
+  }
+
+  onInboxHole(): void {
+    const { user } = this.#attachment as Attachment;
+    const reason = 'some of what came is not kept any more; what comes from now on is delivered';
+    this.#replies.subscriptionEnded(inboxOf(userOfKey(user)), reason);
   }
 
   /** The server ends a subscription, and says why. */
@@ -153,8 +173,9 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     if (subscription === undefined) return;
     this.#phase.subscriptions.delete(topic);
     this.#ctx.counters.subscriptions(-1);
+    subscription.recovery?.stop();
     this.#ctx.topics.unsubscribe(subscription.key, subscription.lane, this);
-    this.#replies.send('Status', undefined, { op: 'Subscription', topic, active: false, reason });
+    this.#replies.subscriptionEnded(topic, reason);
   }
 
   /** The `Subscribe` of a subscription that ends before its home has answered: replied to first, to keep the order. */
@@ -166,7 +187,14 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
 
   /** The server will go; the client learns when to come back. */
   announceDrain(reconnectAfterMs: number): void {
-    if (this.isOpen) this.#replies.send('System', undefined, { event: 'draining', reconnectAfterMs });
+    if (this.isOpen) this.#replies.system('draining', { reconnectAfterMs });
+  }
+
+  /** What is durable is refused from now on, or taken again. */
+  announceStore(isUp: boolean, retryAfterMs: number): void {
+    if (this.#phase.name !== 'live') return;
+    if (isUp) this.#replies.system('restored', { dependency: 'store' });
+    else this.#replies.system('degraded', { dependency: 'store', retryAfterMs });
   }
 
   /** Ends the session from this side. What waits is written first, except for one who does not read. */
@@ -260,7 +288,8 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
       case 'nothing':
         return;
       case 'reply':
-        return this.#replies.status(envelope, outcome.data);
+        this.#replies.status(envelope, outcome.data);
+        return outcome.after?.();
       case 'pong':
         return this.#replies.send('Pong', envelope.id, outcome.data);
       case 'refuse':
@@ -296,21 +325,14 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   }
 
   #enterLive({ identity, command }: SessionPhase & { name: 'attaching' }): void {
-    this.#phase = { name: 'live', identity, subscriptions: new Subscriptions(), isExpiryAnnounced: false };
-    const { limits, node } = this.#ctx;
-    this.#replies.send('Status', undefined, {
-      op: 'Connect',
-      sessionId: this.id,
-      userId: identity.userId,
-      tenant: identity.tenant,
-      node: node.nodeId,
-      shard: node.shard,
-      heartbeatMs: limits.heartbeatIntervalMs,
-      maxMessageBytes: limits.messageBytesMax,
-      serverVersion: node.version,
-    });
+    const attachment = this.#attachment as Attachment;
+    this.#phase = {
+      ...{ name: 'live', identity, subscriptions: new Subscriptions() },
+      ...{ inboxRecovery: undefined, isExpiryAnnounced: false },
+    };
+    this.#replies.connected(this.id, identity, attachment.inboxAtStart);
     if (command !== undefined) this.#replies.status(command, { expiresAt: identity.expiresAtMs });
-    this.#ctx.log.opened(this.id, (this.#attachment as Attachment).user, this.encoding);
+    this.#ctx.log.opened(this.id, attachment.user, this.encoding);
     this.#deadlines.reschedule();
     if (this.#mailbox.size > 0) this.#ctx.schedule.requestSlice(this);
   }
@@ -332,7 +354,11 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     this.#attachment?.detach();
     const phase = this.#phase;
     if (phase.name !== 'live') return;
-    for (const { key, lane } of phase.subscriptions.values()) this.#ctx.topics.unsubscribe(key, lane, this);
+    phase.inboxRecovery?.stop();
+    for (const { key, lane, recovery } of phase.subscriptions.values()) {
+      recovery?.stop();
+      this.#ctx.topics.unsubscribe(key, lane, this);
+    }
     this.#ctx.counters.subscriptions(-phase.subscriptions.size);
   }
 
@@ -360,10 +386,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   #announceExpiry(): void {
     if (this.#phase.name !== 'live') return;
     this.#phase.isExpiryAnnounced = true;
-    this.#replies.send('System', undefined, {
-      event: 'token_expiring',
-      expiresAt: this.#phase.identity.expiresAtMs,
-    });
+    this.#replies.system('token_expiring', { expiresAt: this.#phase.identity.expiresAtMs });
   }
 
   // ---- reading

@@ -10,6 +10,9 @@ import type { RecordBodies } from '#proto/record.ts';
 import type { TokenVerifier } from '../auth/verify-token.ts';
 import type { Config } from '../config/load-config.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
+import type { HotWindows } from '../log/hot-windows.ts';
+import type { MarkBuffer } from '../log/mark-buffer.ts';
+import type { LogContext } from '../log/ports.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { MetricsRow } from '../observe/metrics-table.ts';
 import type { RecentKeys } from '../protect/recent-keys.ts';
@@ -22,7 +25,7 @@ import type { DutyCycle } from './duty-cycle.ts';
 import type { Homes } from './homes.ts';
 import { noCorrelation } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
-import { sessionCounters, topicCounters } from './shard-counters.ts';
+import { acceptanceCounters, sessionCounters, topicCounters } from './shard-counters.ts';
 import type { StorePort } from './store-port.ts';
 import type { SubscriberTable } from './subscriber-table.ts';
 import type { UserTable } from './user-table.ts';
@@ -42,47 +45,60 @@ export interface ActorWorld {
   sessions: SessionTable;
   subscribers: SubscriberTable;
   store: StorePort;
+  windows: HotWindows;
+  marks: MarkBuffer;
 }
 
-export function topicContext({
-  config,
-  clock,
-  recentKeys,
-  store,
-  duty,
-  metrics,
-  homes,
-  subscribers,
-  links,
-}: ActorWorld): TopicContext {
+export function topicContext(world: ActorWorld): TopicContext {
+  const { config, recentKeys, duty, metrics, homes, subscribers, links } = world;
   return {
-    clock,
+    ...logContext(world),
     recentKeys,
-    messageIds: systemMessageIds,
-    store,
     classOf: (topic) => topicClassOf(config.topics, topic),
     flushes: duty,
     counters: topicCounters(metrics),
     subscribers: {
       deliver(shard, topic, lane, frameCount, frames) {
-        if (shard === homes.self) subscribers.deliver(topic, lane, frameCount, frames);
-        else links.send(shard, 'topicDeliver', noCorrelation, [topic, ...lane, frameCount, frames]);
+        if (shard === homes.self) {
+          subscribers.deliver(topic, lane, frameCount, frames);
+          return 'sent';
+        }
+        const body: RecordBodies['topicDeliver'] = [topic, ...lane, frameCount, frames];
+        return links.send(shard, 'topicDeliver', noCorrelation, body) === 'dropped' ? 'lost' : 'sent';
       },
+      tellLost: (shard, topic, lane) => void links.send(shard, 'topicLost', noCorrelation, [topic, ...lane]),
     },
   };
 }
 
+function logContext({ clock, timers, store, windows, marks, metrics }: ActorWorld): LogContext {
+  const acceptance = acceptanceCounters(metrics);
+  return { clock, timers, store, windows, marks, messageIds: systemMessageIds, acceptance };
+}
+
 /** `users` is asked for late: the table is made with this context. */
 export function userContext(world: ActorWorld, users: () => UserTable): UserContext {
-  const { clock, recentKeys, config, homes, sessions, links } = world;
+  const { recentKeys, config, homes, sessions, links } = world;
   return {
-    clock,
+    ...logContext(world),
     recentKeys,
     sessionsMax: config.connectionsPerUserMax,
+    classOf: (topic) => topicClassOf(config.topics, topic),
+    homeOf: (user) => homes.of(user),
     sessions: {
-      deliver(shard, ids, frame) {
-        if (shard === homes.self) sessions.deliver(ids, 1, frame);
-        else links.send(shard, 'sessionDeliver', noCorrelation, [ids, 1, frame]);
+      deliver(shard, ids, inboxOffset = 0, frame) {
+        if (shard === homes.self) {
+          sessions.deliver(ids, inboxOffset, 1, frame);
+          return 'sent';
+        }
+        const sent = links.send(shard, 'sessionDeliver', noCorrelation, [ids, inboxOffset, 1, frame]);
+        return sent === 'dropped' ? 'lost' : 'sent';
+      },
+      tellLost: (shard, ids) => void links.send(shard, 'sessionLost', noCorrelation, [ids]),
+      tellReceipt(user, { by, kind, offset }) {
+        const home = homes.of(user);
+        if (home === homes.self) users().deliverReceipt(user, by, kind, offset);
+        else links.send(home, 'userReceipt', noCorrelation, [user, by, kind, offset]);
       },
       copyToSender(sender, copy) {
         if (homes.of(sender) === homes.self) users().deliverCopy(sender, copy);

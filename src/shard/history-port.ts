@@ -1,37 +1,39 @@
 /**
  * The way from sessions and routes to what is stored.
- * Thread: shard. A page comes from the store's thread; the topic's home is not asked, since what is stored is the same for all.
+ * Thread: shard. Answers come from the store's thread; the topic's home is not asked, since what is stored is the same for
+ * all.
  */
-import { refusal } from '#proto/error-codes.ts';
 import { storePeer } from '#proto/names.ts';
-import type { AnswerReceiver, HistoryPort, HistoryRequest, Requested } from '../session/ports.ts';
-import { type Answer, refused } from '../wire/message.ts';
+import { storeBusy, storeDown } from '../log/appends.ts';
+import type { LogStore, QueryRequest } from '../log/ports.ts';
+import type { AnswerReceiver, HistoryPort, Requested } from '../session/ports.ts';
+import type { StoreQueryName } from '../store/history-store.ts';
 import type { PendingRequests } from './pending-requests.ts';
-import type { StorePort } from './store-port.ts';
-
-/** Clients try again after about this long, milliseconds. */
-const retryAfterMs = 1000;
 
 export class StoredHistoryPort implements HistoryPort {
-  readonly #store: StorePort;
+  readonly #store: LogStore;
   readonly #pending: PendingRequests;
 
-  constructor(store: StorePort, pending: PendingRequests) {
+  constructor(store: LogStore, pending: PendingRequests) {
     this.#store = store;
     this.#pending = pending;
   }
 
-  page(request: HistoryRequest, receiver: AnswerReceiver): Requested {
+  get epoch(): string | undefined {
+    return this.#store.epoch;
+  }
+
+  ask<Name extends StoreQueryName>(
+    name: Name,
+    request: QueryRequest<Name>,
+    receiver: AnswerReceiver,
+  ): Requested {
     return this.#pending.answerHere(storePeer, receiver, (onAnswer) => {
-      const sent = this.#store.page(request, (page) =>
-        onAnswer(page === undefined ? unreadable() : { ok: true, page }),
+      const sent = this.#store.ask(name, request, (result) =>
+        onAnswer(result === undefined ? storeDown() : { ok: true, result }),
       );
-      if (sent === 'full') onAnswer(refused(refusal('busy', 'the store has too much to do', retryAfterMs)));
-      if (sent === 'down') onAnswer(unreadable());
+      if (sent === 'full') onAnswer(storeBusy());
+      if (sent === 'down') onAnswer(storeDown());
     });
   }
-}
-
-function unreadable(): Answer {
-  return refused(refusal('store_unavailable', 'the history cannot be read now', retryAfterMs));
 }

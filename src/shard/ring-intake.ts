@@ -7,12 +7,22 @@ import { refusal } from '#proto/error-codes.ts';
 import type { ShardId } from '#proto/names.ts';
 import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
-import { unpackMsgpack } from '../wire/codec.ts';
-import { type Answer, answerFromBody, answerToBody, messageFromBody, refused } from '../wire/message.ts';
+import type { StoredMessage } from '../store/history-store.ts';
+import { unpackMsgpack, unpackObject } from '../wire/codec.ts';
+import {
+  type Answer,
+  amendmentFromBody,
+  answerFromBody,
+  answerToBody,
+  messageFromBody,
+  refused,
+  sinceFromBody,
+} from '../wire/message.ts';
 import { noCorrelation, type PendingRequests } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
 import type { StorePort } from './store-port.ts';
 import type { SubscriberTable } from './subscriber-table.ts';
+import type { RoutedTopicPort } from './topic-port.ts';
 import type { TopicTable } from './topic-table.ts';
 import type { UserTable } from './user-table.ts';
 
@@ -24,6 +34,9 @@ export interface IntakeContext {
   subscribers: SubscriberTable;
   sessions: SessionTable;
   store: StorePort;
+  topicPort: RoutedTopicPort;
+  /** Clients are told. */
+  onStoreHealth: (isUp: boolean, retryAfterMs: number) => void;
   /** Logs and counts; answers the correlation id. */
   onFailure(error: unknown): string;
 }
@@ -35,27 +48,46 @@ type Intake<Kind extends RecordKind> = (
 ) => Answer | void;
 
 /** What only the store is asked. */
-type StoreKind = 'storeAppend' | 'storeReappend' | 'storePage';
+type StoreKind = 'storeAppend' | 'storeReappend' | 'storeQuery';
 type ShardKind = Exclude<RecordKind, StoreKind>;
 
 const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
   answer: (body, { correlation }, { pending }) => pending.settle(correlation, answerFromBody(body)),
 
-  topicSubscribe: ([topic, ...lane], { fromShard }, { topics }) => topics.subscribe(topic, fromShard, lane),
+  topicSubscribe: ([topic, encoding, filter, since], header, ctx) =>
+    ctx.topics.subscribe(
+      topic,
+      header.fromShard,
+      [encoding, filter],
+      sinceFromBody(since),
+      answerLater(header, ctx),
+    ),
   topicUnsubscribe: ([topic, ...lane], { fromShard }, { topics }) =>
     topics.unsubscribe(topic, fromShard, lane),
   topicResubscribe: ([topic, ...lane], { fromShard }, { topics }) =>
-    void topics.subscribe(topic, fromShard, lane),
+    topics.subscribe(topic, fromShard, lane, undefined, () => {}),
   topicPublish: ([topic, ...message], header, ctx) =>
     ctx.topics.publish(topic, messageFromBody(message), answerLater(header, ctx)),
+  topicAmend: ([topic, ...amendment], header, ctx) =>
+    ctx.topics.amend(topic, amendmentFromBody(amendment), answerLater(header, ctx)),
+  topicMark: ([topic, user, kind, offset], header, ctx) =>
+    ctx.topics.mark(topic, user, { kind, offset }, answerLater(header, ctx)),
+  topicLost: ([topic, ...lane], _header, { topicPort }) => topicPort.onLost(topic, lane),
   topicDeliver: ([topic, encoding, filter, frameCount, frames], _header, { subscribers }) =>
     subscribers.deliver(topic, [encoding, filter], frameCount, frames),
 
-  userAttach: ([user, session, encoding], { fromShard }, { users }) =>
-    users.attach(user, session, fromShard, encoding),
+  userAttach: ([user, session, encoding, since], header, ctx) => {
+    const device = { session, shard: header.fromShard, encoding };
+    ctx.users.attach(user, device, sinceFromBody(since), answerLater(header, ctx));
+  },
   userDetach: ([user, session], _header, { users }) => users.detach(user, session),
-  userDirect: ([to, sender, except, ...message], _header, { users }) =>
-    users.direct(to, messageFromBody(message), sender, except ?? undefined),
+  userDirect: ([to, sender, except, ...message], header, ctx) =>
+    ctx.users.direct(to, messageFromBody(message), sender, except ?? undefined, answerLater(header, ctx)),
+  userAmend: ([user, other, ...amendment], header, ctx) =>
+    ctx.users.amend(user, other, amendmentFromBody(amendment), answerLater(header, ctx)),
+  userMark: ([user, kind, offset], header, ctx) =>
+    ctx.users.mark(user, kind, offset, answerLater(header, ctx)),
+  userReceipt: ([user, by, kind, offset], _header, { users }) => users.deliverReceipt(user, by, kind, offset),
   userCopy: ([sender, to, except, messageId, ...message], _header, { users }) =>
     users.deliverCopy(sender, {
       to,
@@ -64,12 +96,19 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
       except: except ?? undefined,
     }),
 
-  sessionDeliver: ([ids, frameCount, frames], _header, { sessions }) =>
-    sessions.deliver(ids, frameCount, frames),
+  sessionDeliver: ([ids, inboxOffset, frameCount, frames], _header, { sessions }) =>
+    sessions.deliver(ids, inboxOffset, frameCount, frames),
+  sessionLost: ([ids], _header, { sessions }) => sessions.onInboxLost(ids),
 
-  storeHello: ([epoch], _header, { store }) => store.onHello(epoch),
+  storeHello: ([epoch], _header, { store, onStoreHealth }) => {
+    store.onHello(epoch);
+    onStoreHealth(true, 0);
+  },
   storeAppended: (body, { correlation }, { store }) => store.onAppended(correlation, body),
-  storePaged: (body, { correlation }, { store }) => store.onPaged(correlation, body),
+  storeResult: (body, { correlation }, { store }) => store.onResult(correlation, body),
+  storeCopied: ([inbox, except, message], _header, { users }) =>
+    users.onCopied(inbox, unpackObject(message) as StoredMessage, except ?? undefined),
+  storeHealth: ([isUp, retryAfterMs], _header, { onStoreHealth }) => onStoreHealth(isUp, retryAfterMs),
 };
 
 /**

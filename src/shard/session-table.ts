@@ -24,9 +24,13 @@ export class SessionTable {
     return bytes;
   }
 
-  /** The same bytes to each of these; those that are gone are skipped. */
-  deliver(ids: readonly SessionId[], frameCount: number, frames: Uint8Array): void {
-    for (const id of ids) this.#sessions.get(id)?.deliver(frames, frameCount);
+  /** The same bytes to each of these; those that are gone are skipped. `inboxOffset` is 0 where they are not of the inbox. */
+  deliver(ids: readonly SessionId[], inboxOffset: number, frameCount: number, frames: Uint8Array): void {
+    for (const id of ids) this.#sessions.get(id)?.deliverDirect(frames, frameCount, inboxOffset);
+  }
+
+  onInboxLost(ids: readonly SessionId[]): void {
+    for (const id of ids) this.#sessions.get(id)?.onInboxLost();
   }
 
   [Symbol.iterator](): Iterator<Session> {

@@ -17,6 +17,8 @@ import { createTokenVerifier, type TokenVerifier } from '../auth/verify-token.ts
 import type { Config } from '../config/load-config.ts';
 import type { LinkMemory } from '../links/thread-link.ts';
 import { type RecordHandler, ThreadLinks } from '../links/thread-links.ts';
+import { HotWindows } from '../log/hot-windows.ts';
+import { MarkBuffer } from '../log/mark-buffer.ts';
 import { Heartbeats } from '../observe/heartbeats.ts';
 import type { Logger } from '../observe/logger.ts';
 import { createMetricsPage } from '../observe/metrics-page.ts';
@@ -76,6 +78,9 @@ export async function openShard(start: ShardStart, log: Logger, toPrimary: Shard
   return shard;
 }
 
+/** A store thread is back after about this long, milliseconds. */
+const storeRestartMs = 500;
+
 export class Shard {
   readonly #start: ShardStart;
   readonly #tokens: TokenVerifier;
@@ -93,6 +98,7 @@ export class Shard {
   readonly #takeRecord: RecordHandler;
   #sockets: SocketIntake | undefined;
   #isDraining = false;
+  #isStoreUp = true;
 
   constructor(start: ShardStart, log: Logger, tokens: TokenVerifier) {
     this.#start = start;
@@ -104,14 +110,16 @@ export class Shard {
     const duty = this.#openDuty(new Heartbeats(shared.heartbeats), metrics);
     this.#links = new ThreadLinks({ self: shard, clock, metrics }, duty.wake);
     this.#store = new StorePort(this.#links);
+    const timers = new TimerWheel(clock.monotonicMs());
     this.#world = {
-      ...{ config, version, clock, metrics, log, homes, duty },
-      timers: new TimerWheel(clock.monotonicMs()),
+      ...{ config, version, clock, metrics, log, homes, duty, timers },
       links: this.#links,
       recentKeys: new RecentKeys(clock, systemMessageIds, acceptanceCounters(metrics)),
       sessions: this.#sessions,
       subscribers: this.#subscribers,
       store: this.#store,
+      windows: new HotWindows(),
+      marks: new MarkBuffer({ clock, timers, store: this.#store }),
     };
     this.#topics = new TopicTable(topicContext(this.#world));
     this.#users = new UserTable(userContext(this.#world, () => this.#users));
@@ -124,6 +132,8 @@ export class Shard {
     this.#historyPort = new StoredHistoryPort(this.#store, this.#pending);
     const intake = {
       ...{ links: this.#links, pending: this.#pending, topics: this.#topics, users: this.#users },
+      topicPort: this.#topicPort,
+      onStoreHealth: (isUp: boolean, retryAfterMs: number) => this.#onStoreHealth(isUp, retryAfterMs),
       ...{ subscribers: this.#subscribers, sessions: this.#sessions, store: this.#store },
       onFailure: (error: unknown) => this.#onActorFailure(error),
     };
@@ -170,7 +180,10 @@ export class Shard {
   disconnectPeer(peer: ShardId): void {
     this.#links.readToEnd(peer, this.#takeRecord);
     this.#links.disconnect(peer);
-    if (peer === storePeer) return this.#store.onDown();
+    if (peer === storePeer) {
+      this.#store.onDown();
+      return this.#onStoreHealth(false, storeRestartMs);
+    }
     this.#topics.dropShard(peer);
     this.#users.dropShard(peer);
     this.#topicPort.onHomeDown(peer);
@@ -206,11 +219,19 @@ export class Shard {
       onTick: (nowMs) => {
         heartbeats.beat(shard);
         this.#world.timers.turn(nowMs);
+        this.#world.windows.expire(nowMs);
         gauges.measure(nowMs);
       },
       onFlush: () => metrics.add('flushes'),
       onFailure: (error) => void this.#onActorFailure(error),
     });
+  }
+
+  /** What is durable is refused, or taken again: clients are told once of each. */
+  #onStoreHealth(isUp: boolean, retryAfterMs: number): void {
+    if (this.#isStoreUp === isUp) return;
+    this.#isStoreUp = isUp;
+    for (const session of this.#sessions) session.announceStore(isUp, retryAfterMs);
   }
 
   #onActorFailure(error: unknown): string {

@@ -1,95 +1,101 @@
 /**
- * The way from topics and sessions of this shard to the store's thread.
- * Thread: shard. Called by topic actors (append), handlers and routes (page); answers come by ring-intake.ts.
+ * The way from the actors and sessions of this shard to the store's thread.
+ * Thread: shard. Called by logs (append, ask) and by history-port.ts; answers come by ring-intake.ts.
  * The fate of an append is never guessed: what a store thread that died has not answered is asked again of the next one,
- * which stores each message id once. Pages are not worth that: they fail, and the client asks again.
+ * which stores each message id once. Questions are not worth that: they fail, and are asked again by whoever needs them.
  */
 import { storePeer } from '#proto/names.ts';
-import type { RecordBodies, StoreAppendedBody, StoredMessageBody, StoreEntryBody } from '#proto/record.ts';
+import type { RecordBodies, StoreAppendedBody, StoreEntryBody } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
-import type { HistoryRequest } from '../session/ports.ts';
-import type { AppendEntry } from '../store/history-store.ts';
-import type { AppendSent, AppendSettled } from '../topic/ports.ts';
-import type { HistoryMessage, HistoryPage } from '../wire/message.ts';
-import { Payload } from '../wire/payload.ts';
+import type {
+  AppendRequest,
+  AppendSettled,
+  LogStore,
+  QueryRequest,
+  QueryResult,
+  Sent,
+} from '../log/ports.ts';
+import type { StoreQueryName } from '../store/history-store.ts';
+import { packObject, unpackObject } from '../wire/codec.ts';
 
-/** Appends of one shard that the store has not answered; more are `busy`. */
+/** Appends of one shard that the store has not answered, and questions; more are `busy`. */
 const unsettledMax = 10_000;
 const correlationMax = 0xffff_ffff;
 
 interface Unsettled {
   body: StoreEntryBody;
-  onSettled(settled: AppendSettled): void;
+  onSettled: (settled: AppendSettled) => void;
 }
 
-export class StorePort {
+export class StorePort implements LogStore {
   readonly #links: ThreadLinks;
   /** In the order of submission, which is the order in which a new store thread is asked again. */
   readonly #appends = new Map<number, Unsettled>();
-  readonly #pages = new Map<number, (page: HistoryPage | undefined) => void>();
-  /** Undefined while the store's thread is gone. */
+  readonly #questions = new Map<number, (result: unknown) => void>();
   #epoch: string | undefined;
+  /** The store's thread is there. */
+  #isUp = false;
   #last = 0;
 
   constructor(links: ThreadLinks) {
     this.#links = links;
   }
 
-  append(entry: AppendEntry, onSettled: (settled: AppendSettled) => void): AppendSent {
-    if (this.#epoch === undefined) return 'down';
+  get epoch(): string | undefined {
+    return this.#epoch;
+  }
+
+  append = (request: AppendRequest, onSettled: (settled: AppendSettled) => void): Sent => {
+    if (!this.#isUp) return 'down';
     if (this.#appends.size >= unsettledMax) return 'full';
-    const body = bodyOf(entry);
+    const body = bodyOf(request);
     const correlation = this.#nextCorrelation();
     const sent = this.#links.send(storePeer, 'storeAppend', correlation, body);
     if (sent !== 'taken') return sent === 'down' ? 'down' : 'full';
     this.#appends.set(correlation, { body, onSettled });
     return 'sent';
-  }
+  };
 
-  /** `onPage` gets undefined when it could not be read. */
-  page(
-    { topic, after, before, limit }: HistoryRequest,
-    onPage: (page: HistoryPage | undefined) => void,
-  ): AppendSent {
-    if (this.#epoch === undefined) return 'down';
-    if (this.#pages.size >= unsettledMax) return 'full';
+  ask = <Name extends StoreQueryName>(
+    name: Name,
+    request: QueryRequest<Name>,
+    onResult: (result: QueryResult<Name> | undefined) => void,
+  ): Sent => {
+    if (!this.#isUp) return 'down';
+    if (this.#questions.size >= unsettledMax) return 'full';
     const correlation = this.#nextCorrelation();
-    const sent = this.#links.send(storePeer, 'storePage', correlation, [
-      topic,
-      after ?? null,
-      before ?? null,
-      limit,
-    ]);
+    const sent = this.#links.send(storePeer, 'storeQuery', correlation, [name, packObject(request)]);
     if (sent !== 'taken') return sent === 'down' ? 'down' : 'full';
-    this.#pages.set(correlation, onPage);
+    this.#questions.set(correlation, onResult as (result: unknown) => void);
     return 'sent';
-  }
+  };
 
   /** A store thread is there: the first one, or one after a death. */
   onHello(epoch: string): void {
     this.#epoch = epoch;
+    this.#isUp = true;
     for (const [correlation, { body }] of this.#appends) {
       this.#links.send(storePeer, 'storeReappend', correlation, body);
     }
   }
 
   onDown(): void {
-    this.#epoch = undefined;
-    const pages = [...this.#pages.values()];
-    this.#pages.clear();
-    for (const onPage of pages) onPage(undefined);
+    this.#isUp = false;
+    const questions = [...this.#questions.values()];
+    this.#questions.clear();
+    for (const onResult of questions) onResult(undefined);
   }
 
-  onPaged(correlation: number, body: RecordBodies['storePaged']): void {
-    const onPage = this.#pages.get(correlation);
-    this.#pages.delete(correlation);
-    onPage?.(pageOf(body, this.#epoch as string));
+  onResult(correlation: number, body: RecordBodies['storeResult']): void {
+    const onResult = this.#questions.get(correlation);
+    this.#questions.delete(correlation);
+    onResult?.(body[0] ? unpackObject(body[1]) : undefined);
   }
 
   onAppended(correlation: number, body: RecordBodies['storeAppended']): void {
     const unsettled = this.#appends.get(correlation);
     this.#appends.delete(correlation);
-    unsettled?.onSettled(settledOf(body, this.#epoch as string));
+    unsettled?.onSettled(settledOf(body));
   }
 
   #nextCorrelation(): number {
@@ -98,41 +104,22 @@ export class StorePort {
   }
 }
 
-function bodyOf(entry: AppendEntry): StoreEntryBody {
-  const { topic, messageId, from, key, digest, event, priority, timestampMs, payload } = entry;
+function bodyOf(request: AppendRequest): StoreEntryBody {
+  const { kind, topic, messageId, target, mayAmendAny, from, peer, copy } = request;
+  const { key, digest, event, priority, timestampMs, payload } = request;
   return [
-    ...([topic, messageId, from, key ?? null, digest] as const),
-    ...([event ?? null, priority ?? null, timestampMs, payload] as const),
+    ...([kind, topic, messageId, target ?? null, mayAmendAny, from, peer ?? null] as const),
+    copy === undefined ? null : [copy.topic, copy.peer, copy.home, copy.except ?? null],
+    ...([key ?? null, digest, event ?? null, priority ?? null, timestampMs, payload] as const),
   ];
 }
 
-function pageOf(body: RecordBodies['storePaged'], epoch: string): HistoryPage | undefined {
-  if (!body[0]) return undefined;
-  const [, lastOffset, hasMore, ...messages] = body;
-  return { epoch, lastOffset, hasMore, messages: messages.map(messageOf) };
-}
-
-function messageOf([
-  offset,
-  messageId,
-  from,
-  event,
-  priority,
-  timestamp,
-  payload,
-]: StoredMessageBody): HistoryMessage {
-  return {
-    ...{ offset, messageId, from, timestamp, payload: Payload.ofMsgpack(payload) },
-    ...{ event: event ?? undefined, priority: priority ?? undefined },
-  };
-}
-
-function settledOf(body: StoreAppendedBody, epoch: string): AppendSettled {
+function settledOf(body: StoreAppendedBody): AppendSettled {
   switch (body[0]) {
     case 'stored':
-      return { state: 'stored', position: { offset: body[1], epoch } };
+      return { state: 'stored', offset: body[1], copyOffset: body[2] ?? undefined };
     case 'duplicate':
-      return { state: 'duplicate', messageId: body[2], position: { offset: body[1], epoch } };
+      return { state: 'duplicate', offset: body[1], copyOffset: body[2] ?? undefined, messageId: body[3] };
     default:
       return { state: body[0] };
   }

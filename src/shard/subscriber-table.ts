@@ -6,7 +6,7 @@
 import type { TopicKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { Subscriber } from '../session/ports.ts';
-import { laneKeyOf } from '../topic/topic.ts';
+import { laneKeyOf } from '../topic/lanes.ts';
 
 export interface LocalLane {
   spec: LaneSpec;

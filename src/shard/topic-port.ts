@@ -2,12 +2,27 @@
  * The way from sessions to topics: here when the home is this shard, through a ring when it is another.
  * Thread: shard. Called by session handlers and the HTTP routes.
  */
-import { type ShardId, type TopicKey, type TopicName, topicOfKey } from '#proto/names.ts';
+import { type ShardId, type TopicKey, type TopicName, topicOfKey, type UserId } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
 import type { TopicClass } from '../routing/topic-class.ts';
-import type { AnswerReceiver, Correlation, Requested, Subscriber, TopicPort } from '../session/ports.ts';
-import { type Answer, type Message, messageToBody } from '../wire/message.ts';
+import type {
+  AnswerReceiver,
+  Correlation,
+  LogMark,
+  Requested,
+  Subscriber,
+  TopicPort,
+} from '../session/ports.ts';
+import {
+  type Amendment,
+  type Answer,
+  amendmentToBody,
+  type Message,
+  messageToBody,
+  type Since,
+  sinceToBody,
+} from '../wire/message.ts';
 import type { Homes } from './homes.ts';
 import { homeCongested, homeRestarting, noCorrelation, type PendingRequests } from './pending-requests.ts';
 import type { LocalLane, SubscriberTable } from './subscriber-table.ts';
@@ -29,32 +44,29 @@ export class RoutedTopicPort implements TopicPort {
     this.#route = route;
   }
 
-  subscribe(topic: TopicKey, spec: LaneSpec, subscriber: Subscriber & AnswerReceiver): Requested {
-    const { homes, links, pending, topics, subscribers } = this.#route;
+  subscribe(
+    topic: TopicKey,
+    spec: LaneSpec,
+    subscriber: Subscriber,
+    since: Since | undefined,
+    receiver: AnswerReceiver,
+  ): Requested {
+    const { homes, pending, topics, subscribers, classOf } = this.#route;
     const lane = subscribers.open(topic, spec);
-    if (lane.isConfirmed) {
+    // Where there is no log there is no position to be told.
+    if (lane.isConfirmed && classOf(topicOfKey(topic)) === 'volatile') {
       lane.subscribers.add(subscriber);
       return { state: 'answered', answer: { ok: true } };
     }
     lane.joining.add(subscriber);
     const home = homes.of(topic);
-    if (home === homes.self) {
-      const answer = topics.subscribe(topic, home, spec);
-      this.#finishJoin(topic, lane, subscriber, answer);
-      return { state: 'answered', answer };
-    }
-    const join: AnswerReceiver = {
-      onAnswer: (correlation, answer) => {
+    if (home !== homes.self) return this.#join(topic, lane, subscriber, since, receiver);
+    return pending.answerHere(home, receiver, (onAnswer) =>
+      topics.subscribe(topic, home, spec, since, (answer) => {
         this.#finishJoin(topic, lane, subscriber, answer);
-        subscriber.onAnswer(correlation, answer);
-      },
-    };
-    const correlation = pending.open(join, home);
-    const sent = links.send(home, 'topicSubscribe', correlation, [topic, ...spec]);
-    if (sent === 'taken') return { state: 'pending', correlation };
-    lane.joining.delete(subscriber);
-    subscribers.closeIfEmpty(topic, lane);
-    return this.#notSent(correlation, sent);
+        onAnswer(answer);
+      }),
+    );
   }
 
   unsubscribe(topic: TopicKey, spec: LaneSpec, subscriber: Subscriber): void {
@@ -80,6 +92,28 @@ export class RoutedTopicPort implements TopicPort {
     return sent === 'taken' ? { state: 'pending', correlation } : this.#notSent(correlation, sent);
   }
 
+  amend(topic: TopicKey, amendment: Amendment, receiver: AnswerReceiver): Requested {
+    const { homes, links, pending, topics } = this.#route;
+    const home = homes.of(topic);
+    if (home === homes.self) {
+      return pending.answerHere(home, receiver, (onAnswer) => topics.amend(topic, amendment, onAnswer));
+    }
+    const correlation = pending.open(receiver, home);
+    const sent = links.send(home, 'topicAmend', correlation, [topic, ...amendmentToBody(amendment)]);
+    return sent === 'taken' ? { state: 'pending', correlation } : this.#notSent(correlation, sent);
+  }
+
+  mark(topic: TopicKey, user: UserId, mark: LogMark, receiver: AnswerReceiver): Requested {
+    const { homes, links, pending, topics } = this.#route;
+    const home = homes.of(topic);
+    if (home === homes.self) {
+      return pending.answerHere(home, receiver, (onAnswer) => topics.mark(topic, user, mark, onAnswer));
+    }
+    const correlation = pending.open(receiver, home);
+    const sent = links.send(home, 'topicMark', correlation, [topic, user, mark.kind, mark.offset]);
+    return sent === 'taken' ? { state: 'pending', correlation } : this.#notSent(correlation, sent);
+  }
+
   /** The home of these topics was restarted: it knows nothing of our lanes. */
   onHomeUp(home: ShardId): void {
     const { homes, links, subscribers } = this.#route;
@@ -95,22 +129,57 @@ export class RoutedTopicPort implements TopicPort {
     for (const [key, lane] of [...subscribers.lanes()]) {
       if (homes.of(key) !== home) continue;
       lane.isConfirmed = false;
-      const topic = topicOfKey(key);
-      if (classOf(topic) !== 'durable') continue;
-      for (const subscriber of [...lane.subscribers]) subscriber.onHomeLost(topic);
+      if (classOf(topicOfKey(key)) !== 'volatile') tellLost(key, lane, 'the home of the topic was lost');
     }
+  }
+
+  /** Deliveries were lost on the way from the home, which sends none to this lane any more. */
+  onLost(topic: TopicKey, spec: LaneSpec): void {
+    const lane = this.#route.subscribers.find(topic, spec);
+    if (lane !== undefined) tellLost(topic, lane, 'the way from the home of the topic was full');
+  }
+
+  #join(
+    topic: TopicKey,
+    lane: LocalLane,
+    subscriber: Subscriber,
+    since: Since | undefined,
+    receiver: AnswerReceiver,
+  ): Requested {
+    const { homes, links, pending, subscribers } = this.#route;
+    const home = homes.of(topic);
+    const join: AnswerReceiver = {
+      onAnswer: (correlation, answer) => {
+        this.#finishJoin(topic, lane, subscriber, answer);
+        receiver.onAnswer(correlation, answer);
+      },
+    };
+    const correlation = pending.open(join, home);
+    const sent = links.send(home, 'topicSubscribe', correlation, [topic, ...lane.spec, sinceToBody(since)]);
+    if (sent === 'taken') return { state: 'pending', correlation };
+    lane.joining.delete(subscriber);
+    subscribers.closeIfEmpty(topic, lane);
+    return this.#notSent(correlation, sent);
   }
 
   /** Whoever left in the meantime is not joined. */
   #finishJoin(topic: TopicKey, lane: LocalLane, subscriber: Subscriber, answer: Answer): void {
     const isWaiting = lane.joining.delete(subscriber);
-    if (answer.ok) lane.isConfirmed = true;
-    if (answer.ok && isWaiting) lane.subscribers.add(subscriber);
+    const isLive = answer.ok && (answer.joined?.isLive ?? true);
+    if (isLive) lane.isConfirmed = true;
+    if (isLive && isWaiting) lane.subscribers.add(subscriber);
     else this.#route.subscribers.closeIfEmpty(topic, lane);
   }
 
   #notSent(correlation: Correlation, sent: 'refused' | 'dropped' | 'down'): Requested {
     this.#route.pending.forget(correlation);
     return { state: 'answered', answer: sent === 'down' ? homeRestarting() : homeCongested() };
+  }
+}
+
+/** A hole must be told: the client subscribes again, and gets what it missed. [DUR5] */
+function tellLost(topic: TopicKey, { subscribers }: LocalLane, reason: string): void {
+  for (const subscriber of [...subscribers]) {
+    subscriber.onLost(topicOfKey(topic), `${reason}; subscribe again, with the last offset as since`);
   }
 }

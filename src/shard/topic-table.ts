@@ -2,11 +2,13 @@
  * The topic actors whose home is this shard.
  * Thread: shard. Called by topic-port.ts (sessions of this shard) and ring-intake.ts (the others).
  */
-import type { ShardId, TopicKey } from '#proto/names.ts';
-import type { LaneSpec } from '#proto/record.ts';
+import type { ShardId, TopicKey, UserId } from '#proto/names.ts';
+import type { LaneSpec, ReceiptKind } from '#proto/record.ts';
 import type { TopicContext } from '../topic/ports.ts';
 import { Topic } from '../topic/topic.ts';
-import type { Answer, Message } from '../wire/message.ts';
+import type { Amendment, Answer, Message, Since } from '../wire/message.ts';
+
+type OnAnswer = (answer: Answer) => void;
 
 export class TopicTable {
   readonly #ctx: TopicContext;
@@ -20,13 +22,16 @@ export class TopicTable {
     return this.#topics.size;
   }
 
-  subscribe(key: TopicKey, shard: ShardId, lane: LaneSpec): Answer {
-    // Before anything is looked up: a flush may find readers too slow, and with the last of them the topic goes.
-    this.#topics.get(key)?.flush();
+  /** Here and below, `onAnswer` is called once: in this call, or when the store has answered. */
+  subscribe(
+    key: TopicKey,
+    shard: ShardId,
+    lane: LaneSpec,
+    since: Since | undefined,
+    onAnswer: OnAnswer,
+  ): void {
     const topic = this.#topicOf(key);
-    const answer = topic.subscribe(shard, lane);
-    this.#dropIfIdle(topic);
-    return answer;
+    topic.subscribe(shard, lane, since, this.#andLook(topic, onAnswer));
   }
 
   unsubscribe(key: TopicKey, shard: ShardId, lane: LaneSpec): void {
@@ -36,13 +41,19 @@ export class TopicTable {
     this.#dropIfIdle(topic);
   }
 
-  /** `onAnswer` is called once: in this call, or when the store has answered. */
-  publish(key: TopicKey, message: Message, onAnswer: (answer: Answer) => void): void {
+  publish(key: TopicKey, message: Message, onAnswer: OnAnswer): void {
     const topic = this.#topicOf(key);
-    topic.publish(message, (answer) => {
-      onAnswer(answer);
-      this.#dropIfIdle(topic);
-    });
+    topic.publish(message, this.#andLook(topic, onAnswer));
+  }
+
+  amend(key: TopicKey, amendment: Amendment, onAnswer: OnAnswer): void {
+    const topic = this.#topicOf(key);
+    topic.amend(amendment, this.#andLook(topic, onAnswer));
+  }
+
+  mark(key: TopicKey, user: UserId, mark: { kind: ReceiptKind; offset: number }, onAnswer: OnAnswer): void {
+    const topic = this.#topicOf(key);
+    topic.mark(user, mark, this.#andLook(topic, onAnswer));
   }
 
   dropShard(shard: ShardId): void {
@@ -52,10 +63,18 @@ export class TopicTable {
     }
   }
 
+  #andLook(topic: Topic, onAnswer: OnAnswer): OnAnswer {
+    return (answer) => {
+      onAnswer(answer);
+      this.#dropIfIdle(topic);
+    };
+  }
+
   #topicOf(key: TopicKey): Topic {
     let topic = this.#topics.get(key);
     if (topic === undefined) {
-      topic = new Topic(key, this.#ctx);
+      const made: Topic = new Topic(key, this.#ctx, () => this.#dropIfIdle(made));
+      topic = made;
       this.#topics.set(key, topic);
     }
     return topic;

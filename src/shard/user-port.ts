@@ -6,8 +6,15 @@ import type { Encoding } from '#proto/envelope.ts';
 import type { SessionId, ShardId, UserKey } from '#proto/names.ts';
 import type { RecordBodies } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
-import type { AnswerReceiver, Requested, UserPort } from '../session/ports.ts';
-import { type Message, messageToBody } from '../wire/message.ts';
+import type { AnswerReceiver, LogMark, Requested, UserPort } from '../session/ports.ts';
+import {
+  type Amendment,
+  amendmentToBody,
+  type Message,
+  messageToBody,
+  type Since,
+  sinceToBody,
+} from '../wire/message.ts';
 import type { Homes } from './homes.ts';
 import { homeCongested, homeRestarting, noCorrelation, type PendingRequests } from './pending-requests.ts';
 import type { UserTable } from './user-table.ts';
@@ -30,12 +37,19 @@ export class RoutedUserPort implements UserPort {
     return this.#route.homes.of(user);
   }
 
-  attach(user: UserKey, session: SessionId, encoding: Encoding, receiver: AnswerReceiver): Requested {
-    const { homes, users } = this.#route;
+  attach(
+    user: UserKey,
+    { id, encoding }: { id: SessionId; encoding: Encoding },
+    since: Since | undefined,
+    receiver: AnswerReceiver,
+  ): Requested {
+    const { homes, users, pending } = this.#route;
     const home = homes.of(user);
-    if (home === homes.self)
-      return { state: 'answered', answer: users.attach(user, session, home, encoding) };
-    return this.#request(user, 'userAttach', [user, session, encoding], receiver);
+    if (home !== homes.self)
+      return this.#request(user, 'userAttach', [user, id, encoding, sinceToBody(since)], receiver);
+    return pending.answerHere(home, receiver, (onAnswer) =>
+      users.attach(user, { session: id, shard: home, encoding }, since, onAnswer),
+    );
   }
 
   detach(user: UserKey, session: SessionId): void {
@@ -52,15 +66,35 @@ export class RoutedUserPort implements UserPort {
     session: SessionId | null,
     receiver: AnswerReceiver,
   ): Requested {
-    const { homes, users } = this.#route;
+    const { homes, users, pending } = this.#route;
     if (homes.of(to) === homes.self) {
-      return { state: 'answered', answer: users.direct(to, message, from, session ?? undefined) };
+      return pending.answerHere(homes.self, receiver, (onAnswer) =>
+        users.direct(to, message, from, session ?? undefined, onAnswer),
+      );
     }
     const body: RecordBodies['userDirect'] = [to, from, session, ...messageToBody(message)];
     return this.#request(to, 'userDirect', body, receiver);
   }
 
-  #request<Kind extends 'userAttach' | 'userDirect'>(
+  amend(user: UserKey, other: UserKey, amendment: Amendment, receiver: AnswerReceiver): Requested {
+    const { homes, users, pending } = this.#route;
+    if (homes.of(user) === homes.self) {
+      return pending.answerHere(homes.self, receiver, (onAnswer) =>
+        users.amend(user, other, amendment, onAnswer),
+      );
+    }
+    return this.#request(user, 'userAmend', [user, other, ...amendmentToBody(amendment)], receiver);
+  }
+
+  mark(user: UserKey, { kind, offset }: LogMark, receiver: AnswerReceiver): Requested {
+    const { homes, users, pending } = this.#route;
+    if (homes.of(user) === homes.self) {
+      return pending.answerHere(homes.self, receiver, (onAnswer) => users.mark(user, kind, offset, onAnswer));
+    }
+    return this.#request(user, 'userMark', [user, kind, offset], receiver);
+  }
+
+  #request<Kind extends 'userAttach' | 'userDirect' | 'userAmend' | 'userMark'>(
     user: UserKey,
     kind: Kind,
     body: RecordBodies[Kind],

@@ -3,10 +3,31 @@
  * Thread: shard. Called by user-port.ts (sessions of this shard) and ring-intake.ts (the others).
  */
 import type { Encoding } from '#proto/envelope.ts';
-import type { SessionId, ShardId, UserKey } from '#proto/names.ts';
+import {
+  type SessionId,
+  type ShardId,
+  type TopicKey,
+  tenantOfKey,
+  topicOfKey,
+  type UserId,
+  type UserKey,
+  userKey,
+  userOfInbox,
+} from '#proto/names.ts';
+import type { ReceiptKind } from '#proto/record.ts';
+import type { StoredMessage } from '../store/history-store.ts';
 import type { DirectCopy, UserContext } from '../user/ports.ts';
 import { User } from '../user/user.ts';
-import type { Answer, Message } from '../wire/message.ts';
+import type { Amendment, Answer, Message, Since } from '../wire/message.ts';
+
+type OnAnswer = (answer: Answer) => void;
+
+/** A session that attaches, and how to reach it. */
+export interface Attaching {
+  session: SessionId;
+  shard: ShardId;
+  encoding: Encoding;
+}
 
 export class UserTable {
   readonly #ctx: UserContext;
@@ -20,34 +41,87 @@ export class UserTable {
     return this.#users.size;
   }
 
-  attach(key: UserKey, session: SessionId, shard: ShardId, encoding: Encoding): Answer {
-    const user = this.#users.get(key) ?? new User(key, this.#ctx);
-    const answer = user.attach(session, { shard, encoding });
-    if (!user.isIdle) this.#users.set(key, user);
-    return answer;
+  /** Here and below, `onAnswer` is called once: in this call, or when the store has answered. */
+  attach(
+    key: UserKey,
+    { session, ...device }: Attaching,
+    since: Since | undefined,
+    onAnswer: OnAnswer,
+  ): void {
+    const user = this.#userOf(key);
+    user.attach(session, device, since, this.#andLook(user, onAnswer));
   }
 
   detach(key: UserKey, session: SessionId): void {
     const user = this.#users.get(key);
-    user?.detach(session);
-    if (user?.isIdle) this.#users.delete(key);
+    if (user === undefined) return;
+    user.detach(session);
+    this.#dropIfIdle(user);
   }
 
-  direct(key: UserKey, message: Message, sender: UserKey, session: SessionId | undefined): Answer {
-    // A user without devices still accepts: an actor of one call.
-    const user = this.#users.get(key) ?? new User(key, this.#ctx);
-    return user.direct(sender, message, session);
+  /** A user without devices accepts as well. */
+  direct(
+    key: UserKey,
+    message: Message,
+    sender: UserKey,
+    session: SessionId | undefined,
+    onAnswer: OnAnswer,
+  ): void {
+    const user = this.#userOf(key);
+    user.direct(sender, message, session, this.#andLook(user, onAnswer));
   }
 
-  /** The sender's own copy of a message that its recipient's home accepted. */
+  amend(key: UserKey, other: UserKey, amendment: Amendment, onAnswer: OnAnswer): void {
+    const user = this.#userOf(key);
+    user.amend(other, amendment, this.#andLook(user, onAnswer));
+  }
+
+  mark(key: UserKey, kind: ReceiptKind, offset: number, onAnswer: OnAnswer): void {
+    const user = this.#userOf(key);
+    user.mark(kind, offset, this.#andLook(user, onAnswer));
+  }
+
+  /** For the devices of who wrote it, if there are any. */
+  deliverReceipt(key: UserKey, by: UserId, kind: ReceiptKind, offset: number): void {
+    this.#users.get(key)?.deliverReceipt(by, kind, offset);
+  }
+
+  /** The store's word on an inbox that another home wrote to; nothing, when nobody of that user is here. */
+  onCopied(inbox: TopicKey, message: StoredMessage, except: SessionId | undefined): void {
+    const key = userKey(tenantOfKey(inbox), userOfInbox(topicOfKey(inbox)) as UserId);
+    this.#users.get(key)?.onCopied(message, except);
+  }
+
+  /** The sender's own copy of a message that is not stored, and that its recipient's home accepted. */
   deliverCopy(key: UserKey, copy: DirectCopy): void {
     this.#users.get(key)?.deliver(copy);
   }
 
   dropShard(shard: ShardId): void {
-    for (const [key, user] of [...this.#users]) {
+    for (const user of [...this.#users.values()]) {
       user.dropShard(shard);
-      if (user.isIdle) this.#users.delete(key);
+      this.#dropIfIdle(user);
     }
+  }
+
+  #andLook(user: User, onAnswer: OnAnswer): OnAnswer {
+    return (answer) => {
+      onAnswer(answer);
+      this.#dropIfIdle(user);
+    };
+  }
+
+  #userOf(key: UserKey): User {
+    let user = this.#users.get(key);
+    if (user === undefined) {
+      const made: User = new User(key, this.#ctx, () => this.#dropIfIdle(made));
+      user = made;
+      this.#users.set(key, user);
+    }
+    return user;
+  }
+
+  #dropIfIdle(user: User): void {
+    if (user.isIdle && this.#users.get(user.key) === user) this.#users.delete(user.key);
   }
 }

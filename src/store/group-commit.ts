@@ -4,7 +4,13 @@
  * A lone message is committed at once; under load the batch grows by itself, so that there is nothing to wait for.
  * Bounded by messages and bytes: past either it answers 'full', and the sender hears `busy`.
  */
-import type { AppendEntry, AppendResult, HistoryStore } from './history-store.ts';
+import { setTimeout } from 'node:timers/promises';
+import {
+  type AppendEntry,
+  type AppendResult,
+  type HistoryStore,
+  StoreUnavailableError,
+} from './history-store.ts';
 
 export interface GroupCommitLimits {
   /** Of one transaction. Larger batches gain little (reliability reference: 50 rows, 67,000/s) and delay everyone in them. */
@@ -13,6 +19,8 @@ export interface GroupCommitLimits {
   /** Waiting for their batch. */
   queueMessagesMax: number;
   queueBytesMax: number;
+  /** A batch whose fate is unknown is given again after so long, milliseconds. */
+  repeatMs: number;
 }
 
 export const groupCommitLimits: GroupCommitLimits = {
@@ -20,10 +28,11 @@ export const groupCommitLimits: GroupCommitLimits = {
   batchBytesMax: 4 * 1024 ** 2,
   queueMessagesMax: 10_000,
   queueBytesMax: 8 * 1024 ** 2,
+  repeatMs: 500,
 };
 
 /** 'unavailable': nothing was stored. */
-type Settled = AppendResult | 'unavailable';
+export type Settled = AppendResult | 'unavailable';
 
 interface Waiting {
   entry: AppendEntry;
@@ -36,7 +45,7 @@ export interface GroupCommitEvents {
 }
 
 export class GroupCommit {
-  readonly #store: HistoryStore;
+  readonly #store: Pick<HistoryStore, 'append'>;
   readonly #limits: GroupCommitLimits;
   readonly #clock: { monotonicMs(): number };
   readonly #events: GroupCommitEvents;
@@ -45,7 +54,7 @@ export class GroupCommit {
   #running: Promise<void> | undefined;
 
   constructor(
-    store: HistoryStore,
+    store: Pick<HistoryStore, 'append'>,
     limits: GroupCommitLimits,
     clock: { monotonicMs(): number },
     events: GroupCommitEvents,
@@ -79,15 +88,28 @@ export class GroupCommit {
 
   async #commit(batch: Waiting[]): Promise<void> {
     const startedMs = this.#clock.monotonicMs();
-    let results: AppendResult[] | undefined;
-    let failure: Error | undefined;
-    try {
-      results = await this.#store.append(batch.map(({ entry }) => entry));
-    } catch (error) {
-      failure = error as Error;
+    let entries = batch.map(({ entry }) => entry);
+    let outcome = await this.#tryAppend(entries);
+    if (outcome instanceof StoreUnavailableError && outcome.isFateUnknown) {
+      // Stored or not: nobody may be told either before the store knows.
+      entries = entries.map((entry) => ({ ...entry, isRepeat: true }));
+      do {
+        this.#events.onBatch(batch.length, this.#clock.monotonicMs() - startedMs, outcome);
+        await setTimeout(this.#limits.repeatMs);
+        outcome = await this.#tryAppend(entries);
+      } while (outcome instanceof Error);
     }
+    const [results, failure] = outcome instanceof Error ? [undefined, outcome] : [outcome, undefined];
     this.#events.onBatch(batch.length, this.#clock.monotonicMs() - startedMs, failure);
     for (const [index, { onSettled }] of batch.entries()) onSettled(results?.[index] ?? 'unavailable');
+  }
+
+  async #tryAppend(entries: AppendEntry[]): Promise<AppendResult[] | Error> {
+    try {
+      return await this.#store.append(entries);
+    } catch (error) {
+      return error as Error;
+    }
   }
 
   #takeBatch(): Waiting[] {

@@ -1,56 +1,95 @@
 /**
- * The seam of everything durable: topics as logs of messages with offsets.
- * Thread: store. Called by group-commit.ts (append) and the readers of history. Behind it: SQLite in DATA_DIR, or memory in
- * tests of what lies above; one contract suite (test/contract/history-store.ts) says what each of them must do.
+ * The seam of everything durable: topics as logs of entries with offsets.
+ * Thread: store. Called by group-commit.ts (append), store-queries.ts (what shards ask) and retention.ts. Behind it:
+ * PostgreSQL (DATABASE_URL), or SQLite in DATA_DIR; one contract suite (test/contract/history-store.ts) says what each of
+ * them must do.
  *
  * Promises of every backend:
  * - What `append` answered as stored survives the death of the process, and of the machine as far as its disk is honest.
  * - A batch is stored as a whole or not at all, in its order; offsets of a topic start at 1 and have no holes.
- * - `append` is idempotent by message id: the same batch again answers the same.
+ * - An entry that says `isRepeat` is stored once, by its message id.
  */
 import type { Priority } from '#proto/data.ts';
-import type { MessageId, TopicKey, UserId } from '#proto/names.ts';
+import type { MessageId, Tenant, TopicKey, TopicName, UserId } from '#proto/names.ts';
+import type { ReceiptKind } from '#proto/record.ts';
+import type { SearchTerms } from './search-terms.ts';
 
-/** A message that asks for its place in a topic. */
+/** Edits and deletions have an offset of their own, so that whoever recovers learns of them. */
+export type EntryKind = 'message' | 'edited' | 'deleted';
+
+/** What asks for its place in a topic. */
 export interface AppendEntry {
+  kind: EntryKind;
   topic: TopicKey;
+  /** Of the entry itself. */
   messageId: MessageId;
+  /** Who publishes, edits or deletes. */
   from: UserId;
+  /** In an inbox: with whom the conversation is. */
+  peer: UserId | undefined;
+  /** The same entry in the other inbox of a direct message, stored together with it or not at all. */
+  copy: { topic: TopicKey; peer: UserId } | undefined;
+  /** What is edited or deleted: a message of this topic (and of the copy's). */
+  target: MessageId | undefined;
+  /** May edit and delete messages of others. */
+  mayAmendAny: boolean;
   /** Idempotency key of the sender in this topic. */
   key: string | undefined;
   /** Of the body: tells a repeated message from another one under the same key. */
   digest: number;
   event: string | undefined;
   priority: Priority | undefined;
-  /** msgpack. */
+  /** msgpack; of a deletion, nil. */
   payload: Uint8Array;
+  /** What a search finds it by; undefined: nothing. */
+  text: string | undefined;
   /** When the server accepted it, wall clock, milliseconds. */
   timestampMs: number;
+  /** It was given to a store before, whose answer was lost: it may be stored already. */
+  isRepeat: boolean;
 }
 
 export type AppendResult =
-  | { state: 'stored'; offset: number }
+  | { state: 'stored'; offset: number; copyOffset: number | undefined }
   /** The key was used before by the same sender with the same body: this is what became of it. */
-  | { state: 'duplicate'; messageId: MessageId; offset: number }
+  | { state: 'duplicate'; messageId: MessageId; offset: number; copyOffset: number | undefined }
   /** The key was used before with another body. */
-  | { state: 'conflict' };
+  | { state: 'conflict' }
+  /** There is no such message in the topic, or it is deleted. */
+  | { state: 'missing' }
+  /** The message is another user's. */
+  | { state: 'forbidden' };
 
 export interface StoredMessage {
+  kind: EntryKind;
   offset: number;
   messageId: MessageId;
   from: UserId;
+  peer: UserId | undefined;
+  /** Of an edit or a deletion. */
+  target: MessageId | undefined;
   event: string | undefined;
   priority: Priority | undefined;
+  /** As last edited; nil when it was deleted. */
   payload: Uint8Array;
   timestampMs: number;
+  /** When it was edited last, or deleted; wall clock, milliseconds. */
+  editedAtMs: number | undefined;
+  deletedAtMs: number | undefined;
 }
+
+/** `log`: every entry, without holes. `messages`: what people wrote, with what became of it. */
+export type PageView = 'log' | 'messages';
 
 /** `after`: the oldest beyond it, and below `before` if given. `before` alone: the youngest below it. Neither: the youngest. */
 export interface PageRequest {
   topic: TopicKey;
-  after?: number;
-  before?: number;
-  /** 1..1,000 messages. */
+  view: PageView;
+  /** Only of the conversation with this user; in an inbox. */
+  peer?: UserId | undefined;
+  after?: number | undefined;
+  before?: number | undefined;
+  /** 0..1,000 messages. */
   limit: number;
 }
 
@@ -59,23 +98,113 @@ export interface Page {
   messages: StoredMessage[];
   /** There are more in the direction that was asked. */
   hasMore: boolean;
+  /** Of the topic: 1, or more where retention has taken the oldest away. */
+  firstOffset: number;
+  /** Of the topic; 0 when it never had an entry. */
+  lastOffset: number;
 }
 
-export interface HistoryStore {
+/** Where a message is: in one topic, or in the inboxes of both. */
+export interface FoundMessage {
+  topic: TopicKey;
+  message: StoredMessage;
+}
+
+export interface SearchRequest {
+  tenant: Tenant;
+  terms: SearchTerms;
+  /** Topics that may be looked at: names, or patterns in which `*` matches any run of characters. */
+  within: string[];
+  /** Names, or patterns, that are left out all the same. */
+  without: string[];
+  /** A topic that is looked at whatever the patterns say: the asker's own inbox. */
+  inbox?: TopicName | undefined;
+  peer?: UserId | undefined;
+  from?: UserId | undefined;
+  /** 1..200 messages. */
+  limit: number;
+}
+
+/** Best first; the larger the rank, the better. Ranks compare within one answer only. */
+export interface SearchPage {
+  messages: { topic: TopicName; message: StoredMessage; rank: number }[];
+  hasMore: boolean;
+}
+
+export type { ReceiptKind } from '#proto/record.ts';
+
+/** A high-water mark: `user` has everything of `topic` up to `offset`. */
+export interface ReceiptMark {
+  topic: TopicKey;
+  user: UserId;
+  kind: ReceiptKind;
+  offset: number;
+  atMs: number;
+}
+
+/** What became of one message at one user; wall clock, milliseconds. */
+export interface ReceiptTimes {
+  user: UserId;
+  deliveredAtMs: number | undefined;
+  readAtMs: number | undefined;
+}
+
+export interface StoreStats {
+  topicCount: number;
+  messageCount: number;
+  /** What the database takes on its disk. */
+  storeBytes: number;
+  /** Messages by day (UTC, `2026-01-31`) and topic, the youngest day first. */
+  perDay: { day: string; topic: TopicName; messageCount: number }[];
+  /** By their number of messages, the largest first. */
+  topTopics: { topic: TopicName; messageCount: number }[];
+}
+
+/** Questions of one request and one answer. Each rejects with StoreUnavailableError. */
+export interface StoreQueries {
+  page(request: PageRequest): Promise<Page>;
+  /** Empty when there is none. */
+  find(request: { tenant: Tenant; messageId: MessageId }): Promise<FoundMessage[]>;
+  search(request: SearchRequest): Promise<SearchPage>;
+  /** Marks never fall; the time kept for an offset is that of the first mark that reached it. */
+  mark(request: { marks: ReceiptMark[] }): Promise<void>;
+  /** Users who have a mark at or beyond `offset`, by name; read means delivered. */
+  receipts(request: { topic: TopicKey; offset: number; limit: number }): Promise<ReceiptTimes[]>;
+  /** Takes the content of everything that `user` wrote out of all topics; the offsets stay. */
+  erase(request: { tenant: Tenant; user: UserId; atMs: number }): Promise<{ messageCount: number }>;
+  /** `days`: how far back `perDay` goes from `nowMs`. `limit` bounds both lists. */
+  stats(request: { tenant: Tenant; nowMs: number; days: number; limit: number }): Promise<StoreStats>;
+}
+
+export type StoreQueryName = keyof StoreQueries;
+
+export interface HistoryStore extends StoreQueries {
   /** Identity of this log's life: with another epoch the offsets that a client remembers mean nothing. */
   readonly epoch: string;
   /**
    * One result per entry, in order. Rejects with StoreUnavailableError when nothing of the batch is stored; a backend that
-   * cannot know (the connection broke behind COMMIT) finds out by the message ids before it answers.
+   * cannot know (the connection broke behind COMMIT) finds out by the message ids before it answers, and says
+   * `isFateUnknown` where even that did not succeed in time.
    */
   append(entries: readonly AppendEntry[]): Promise<AppendResult[]>;
-  /** Of the last message; 0 for a topic that has none. */
-  lastOffset(topic: TopicKey): Promise<number>;
-  page(request: PageRequest): Promise<Page>;
+  /** All topics, by key; at most `limit` behind `after`. */
+  topics(request: { after: TopicKey | undefined; limit: number }): Promise<TopicKey[]>;
+  /** Takes away the oldest entries of a topic that are older than `beforeMs`, at most `limit`; answers how many. */
+  prune(request: { topic: TopicKey; beforeMs: number; limit: number }): Promise<number>;
   close(): Promise<void>;
 }
 
 /** The store cannot do its work now; `cause` says why. */
 export class StoreUnavailableError extends Error {
   override readonly name = 'StoreUnavailableError';
+  /** Whether the batch is stored could not be found out: it must be given again, as a repeat. Otherwise it is not stored. */
+  readonly isFateUnknown: boolean;
+
+  constructor(
+    message: string,
+    { isFateUnknown = false, ...options }: ErrorOptions & { isFateUnknown?: boolean } = {},
+  ) {
+    super(message, options);
+    this.isFateUnknown = isFateUnknown;
+  }
 }

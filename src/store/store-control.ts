@@ -13,8 +13,10 @@ import { createLogger, type Logger } from '../observe/logger.ts';
 import { MetricsRow } from '../observe/metrics-table.ts';
 import { packMsgpack } from '../wire/codec.ts';
 import { GroupCommit, groupCommitLimits } from './group-commit.ts';
-import type { HistoryStore } from './history-store.ts';
+import type { AppendEntry, HistoryStore } from './history-store.ts';
+import { searchText } from './search-text.ts';
 import { SqliteHistoryStore } from './sqlite/sqlite-history-store.ts';
+import { probeEveryMs, StoreBreaker } from './store-breaker.ts';
 import { type StoreIntakeContext, takeStoreRecord } from './store-intake.ts';
 
 /** What the primary tells the store at its birth. */
@@ -33,19 +35,25 @@ const backlogRetryMs = 1;
 const tickMs = 25;
 
 /** Serves `port` until the thread ends. */
-export function runStore({ config, shared, metricsRow }: StoreStart, port: MessagePort): void {
+export async function runStore({ config, shared, metricsRow }: StoreStart, port: MessagePort): Promise<void> {
   const post = (message: FromStore) => port.postMessage(message);
   const log = createLogger(config, { write: (line) => post({ kind: 'logs', lines: [line] }) }, 'store');
   let store: HistoryStore;
   try {
-    store = new SqliteHistoryStore(config.dataDir);
+    store = await openStore(config);
   } catch (error) {
     post({ kind: 'failed', reason: (error as Error).message });
     process.exit(1);
   }
-  const thread = new StoreThread(store, log, new MetricsRow(shared.metrics, metricsRow));
+  const thread = new StoreThread(store, config, log, new MetricsRow(shared.metrics, metricsRow));
   port.on('message', (message: ToStore) => thread.onMessage(message, config.failpoints));
   post({ kind: 'ready' });
+}
+
+/** Rejects with a sentence that names the setting. */
+async function openStore({ databaseUrl, dataDir }: Config): Promise<HistoryStore> {
+  if (databaseUrl !== undefined) throw new Error('DATABASE_URL: not yet');
+  return new SqliteHistoryStore(dataDir);
 }
 
 class StoreThread {
@@ -53,24 +61,39 @@ class StoreThread {
   readonly #metrics: MetricsRow;
   readonly #links = new Map<ShardId, ThreadLink>();
   readonly #intake: StoreIntakeContext;
+  readonly #breaker: StoreBreaker;
+  readonly #log: Logger;
   #isTurnScheduled = false;
 
-  constructor(store: HistoryStore, log: Logger, metrics: MetricsRow) {
+  constructor(store: HistoryStore, config: Config, log: Logger, metrics: MetricsRow) {
     this.#store = store;
     this.#metrics = metrics;
-    const commits = new GroupCommit(store, groupCommitLimits, systemClock, {
-      onBatch: (messageCount, tookMs, failure) => {
-        metrics.observe('storeCommit', tookMs / 1000);
-        metrics.addTo('storeMessages', failure === undefined ? 'stored' : 'failed', messageCount);
-        if (failure !== undefined) log.error({ err: failure, messageCount }, 'a batch could not be stored');
-      },
+    this.#log = log;
+    this.#breaker = new StoreBreaker(() => store.topics({ after: undefined, limit: 1 }), {
+      onChange: (isUp) => this.#onHealth(isUp),
+      onState: (state) => metrics.setOf('circuitBreakerState', 'store', state),
     });
     this.#intake = {
-      ...{ store, commits },
-      onFailure: (error) => log.error({ err: error }, 'history could not be read'),
+      store,
+      commits: this.#openCommits(),
+      onFailure: (error) => log.error({ err: error }, 'the store could not answer'),
       wake: () => this.#wake(),
+      textOf: (entry) => searchText(config.topics, entry),
+      linkTo: (shard) => this.#links.get(shard),
     };
     setInterval(() => this.#turn(), tickMs);
+  }
+
+  #openCommits(): GroupCommit {
+    const append = (entries: readonly AppendEntry[]) => this.#breaker.run(() => this.#store.append(entries));
+    return new GroupCommit({ append }, groupCommitLimits, systemClock, {
+      onBatch: (messageCount, tookMs, failure) => {
+        this.#metrics.observe('storeCommit', tookMs / 1000);
+        this.#metrics.addTo('storeMessages', failure === undefined ? 'stored' : 'failed', messageCount);
+        if (failure !== undefined)
+          this.#log.error({ err: failure, messageCount }, 'a batch could not be stored');
+      },
+    });
   }
 
   onMessage(message: ToStore, mayFail: boolean): void {
@@ -81,6 +104,7 @@ class StoreThread {
         const link = new ThreadLink(message, ctx, () => this.#wake());
         this.#links.set(message.peer, link);
         link.send('storeHello', 0, packMsgpack([this.#store.epoch]));
+        if (!this.#breaker.isUp) link.send('storeHealth', 0, packMsgpack([false, probeEveryMs]));
         return this.#wake();
       }
       case 'unlink':
@@ -96,8 +120,17 @@ class StoreThread {
     }
   }
 
+  /** Told to every shard, and by them to their clients. */
+  #onHealth(isUp: boolean): void {
+    if (isUp) this.#log.info('the database is back');
+    else this.#log.error('the database is away: what is durable is refused until it is back');
+    for (const link of this.#links.values()) link.send('storeHealth', 0, packMsgpack([isUp, probeEveryMs]));
+    this.#wake();
+  }
+
   /** What was submitted is committed first. */
   async #end(): Promise<void> {
+    this.#breaker.close();
     await this.#intake.commits.settled();
     await this.#store.close();
     process.exit(0);

@@ -2,28 +2,28 @@
  * Records of shards → the store, and its answers back.
  * Thread: store. Called by store-control.ts whenever a doorbell rings; everything that blocks happens in this thread.
  * Appends go through the group commit. What is answered goes to the link that asked: a shard that was restarted meanwhile
- * has another one, and numbers its requests anew.
+ * has another one, and numbers its requests anew. The home of a direct message's other inbox is told as well, in the order
+ * of the commits, which is the order of that inbox.
  */
-import type { RecordBodies, RecordHeader, StoreAppendedBody, StoredMessageBody } from '#proto/record.ts';
-import type { ThreadLink } from '../links/thread-link.ts';
-import { packMsgpack, unpackMsgpack } from '../wire/codec.ts';
-import type { GroupCommit } from './group-commit.ts';
+import type { ShardId } from '#proto/names.ts';
 import type {
-  AppendEntry,
-  AppendResult,
-  HistoryStore,
-  Page,
-  PageRequest,
-  StoredMessage,
-} from './history-store.ts';
+  RecordBodies,
+  RecordHeader,
+  StoreAppendedBody,
+  StoreCopiedBody,
+  StoreCopy,
+} from '#proto/record.ts';
+import type { ThreadLink } from '../links/thread-link.ts';
+import { packMsgpack, packObject, unpackMsgpack } from '../wire/codec.ts';
+import type { GroupCommit, Settled } from './group-commit.ts';
+import type { AppendEntry, StoredMessage } from './history-store.ts';
+import { answerQuery, type StoreQueryContext } from './store-queries.ts';
 
-export interface StoreIntakeContext {
-  store: HistoryStore;
+export interface StoreIntakeContext extends StoreQueryContext {
   commits: GroupCommit;
-  /** Reading failed: logged, and answered as such. */
-  onFailure: (error: unknown) => void;
-  /** Something was written to a link outside of a turn. */
-  wake: () => void;
+  /** What a search finds a message by; undefined: nothing. */
+  textOf: (entry: Pick<AppendEntry, 'topic' | 'payload'>) => string | undefined;
+  linkTo: (shard: ShardId) => ThreadLink | undefined;
 }
 
 export function takeStoreRecord(
@@ -33,91 +33,76 @@ export function takeStoreRecord(
   ctx: StoreIntakeContext,
 ): void {
   const body = unpackMsgpack(ownedBody);
-  if (kind === 'storePage') {
-    void answerPage(link, correlation, body as RecordBodies['storePage'], ctx);
+  if (kind === 'storeQuery') {
+    void answerQuery(link, correlation, body as RecordBodies['storeQuery'], ctx);
   } else if (kind === 'storeAppend' || kind === 'storeReappend') {
-    const answer = (settled: StoreAppendedBody) => {
-      link.send('storeAppended', correlation, packMsgpack(settled));
-      ctx.wake();
-    };
-    const entry = entryFromBody(body as RecordBodies['storeAppend']);
-    if (ctx.commits.submit(entry, (settled) => answer(settledBody(settled))) === 'full') answer(['full']);
+    takeEntry(link, correlation, body as RecordBodies['storeAppend'], kind === 'storeReappend', ctx);
   }
 }
 
-/** Payload bytes of a page, unless one message alone has more: its reply must fit into the smallest outbox. */
-const pageBytesMax = 64 * 1024;
-
-async function answerPage(
+function takeEntry(
   link: ThreadLink,
   correlation: number,
-  [topic, after, before, limit]: RecordBodies['storePage'],
-  { store, onFailure, wake }: StoreIntakeContext,
-): Promise<void> {
-  const request: PageRequest = {
-    topic,
-    limit,
-    ...(after === null ? {} : { after }),
-    ...(before === null ? {} : { before }),
+  body: RecordBodies['storeAppend'],
+  isRepeat: boolean,
+  ctx: StoreIntakeContext,
+): void {
+  const copy = body[copyIndex];
+  const entry = entryOf(body, isRepeat, ctx);
+  const answer = (settled: StoreAppendedBody) => {
+    link.send('storeAppended', correlation, packMsgpack(settled));
+    ctx.wake();
   };
-  let answer: RecordBodies['storePaged'] = [false];
-  try {
-    const [page, lastOffset] = [await store.page(request), await store.lastOffset(topic)];
-    const { messages, hasMore } = withinBytes(page, after !== null);
-    answer = [true, lastOffset, hasMore, ...messages.map(messageToBody)];
-  } catch (error) {
-    onFailure(error);
-  }
-  link.send('storePaged', correlation, packMsgpack(answer));
-  wake();
-}
-
-/** Cut on the far side of where it was asked from. */
-function withinBytes({ messages, hasMore }: Page, isForward: boolean): Page {
-  const fromNear = isForward ? messages : messages.toReversed();
-  let bytes = 0;
-  const end = fromNear.findIndex(({ payload }, index) => {
-    bytes += payload.length;
-    return index > 0 && bytes > pageBytesMax;
+  const submitted = ctx.commits.submit(entry, (settled) => {
+    answer(settledBody(settled));
+    if (copy !== null && typeof settled === 'object') tellCopy(copy, entry, settled, ctx);
   });
-  if (end < 0) return { messages, hasMore };
-  const kept = fromNear.slice(0, end);
-  return { messages: isForward ? kept : kept.toReversed(), hasMore: true };
+  if (submitted !== 'queued') answer([submitted]);
 }
 
-function entryFromBody([
-  topic,
-  messageId,
-  from,
-  key,
-  digest,
-  event,
-  priority,
-  timestampMs,
-  payload,
-]: RecordBodies['storeAppend']): AppendEntry {
+const copyIndex = 7;
+
+function entryOf(
+  body: RecordBodies['storeAppend'],
+  isRepeat: boolean,
+  { textOf }: StoreIntakeContext,
+): AppendEntry {
+  const [kind, topic, messageId, target, mayAmendAny, from, peer, copy, key, digest, ...rest] = body;
+  const [event, priority, timestampMs, payload] = rest;
   return {
-    ...{ topic, messageId, from, digest, timestampMs, payload },
-    ...{ key: key ?? undefined, event: event ?? undefined, priority: priority ?? undefined },
+    ...{ kind, topic, messageId, from, digest, timestampMs, payload, mayAmendAny, isRepeat },
+    ...{ target: target ?? undefined, peer: peer ?? undefined, key: key ?? undefined },
+    ...{ event: event ?? undefined, priority: priority ?? undefined },
+    copy: copy === null ? undefined : { topic: copy[0], peer: copy[1] },
+    text: kind === 'deleted' ? undefined : textOf({ topic, payload }),
   };
 }
 
-function settledBody(settled: AppendResult | 'unavailable'): StoreAppendedBody {
-  if (settled === 'unavailable') return ['unavailable'];
-  if (settled.state === 'conflict') return ['conflict'];
-  return settled.state === 'stored'
-    ? ['stored', settled.offset]
-    : ['duplicate', settled.offset, settled.messageId];
+function settledBody(settled: Settled): StoreAppendedBody {
+  if (typeof settled === 'string') return [settled];
+  switch (settled.state) {
+    case 'stored':
+      return ['stored', settled.offset, settled.copyOffset ?? null];
+    case 'duplicate':
+      return ['duplicate', settled.offset, settled.copyOffset ?? null, settled.messageId];
+    default:
+      return [settled.state];
+  }
 }
 
-function messageToBody({
-  offset,
-  messageId,
-  from,
-  event,
-  priority,
-  timestampMs,
-  payload,
-}: StoredMessage): StoredMessageBody {
-  return [offset, messageId, from, event ?? null, priority ?? null, timestampMs, payload];
+function tellCopy(
+  [topic, peer, home, except]: StoreCopy,
+  entry: AppendEntry,
+  settled: Exclude<Settled, string>,
+  { linkTo, wake }: StoreIntakeContext,
+): void {
+  if (settled.state !== 'stored' || settled.copyOffset === undefined) return;
+  const { kind, messageId, from, target, event, priority, payload, timestampMs } = entry;
+  const message: StoredMessage = {
+    ...{ kind, messageId, from, target, event, priority, payload, timestampMs, peer },
+    ...{ offset: settled.copyOffset, editedAtMs: undefined, deletedAtMs: undefined },
+  };
+  const body: StoreCopiedBody = [topic, except, packObject(message)];
+  linkTo(home)?.send('storeCopied', 0, packMsgpack(body));
+  wake();
 }

@@ -5,18 +5,14 @@
  * are joined into one buffer that every subscriber of a lane gets in one write. [FAN1]
  */
 import type { Encoding } from '#proto/envelope.ts';
-import type { ShardId } from '#proto/names.ts';
-import type { LaneSpec } from '#proto/record.ts';
-import type { Filter } from '../routing/filter.ts';
-import { encodePublication, type Publication } from '../wire/encode-frame.ts';
-
-/** Everyone who gets the same bytes: one encoding, one filter. */
-export interface Lane {
-  spec: LaneSpec;
-  filter: Filter | undefined;
-  /** Shards with subscribers on this lane. */
-  shards: Set<ShardId>;
-}
+import { passes } from '../log/replay.ts';
+import {
+  encodeEnvelope,
+  encodePublication,
+  type Publication,
+  type ServerEnvelope,
+} from '../wire/encode-frame.ts';
+import type { Lane } from './lanes.ts';
 
 /** Bytes of one delivery, unless a single frame is larger; OUTBOX_BYTES holds at least this. */
 const deliveryBytesMax = 128 * 1024;
@@ -29,25 +25,33 @@ export interface LaneBatch {
 /** Makes the batches of one flush; keeps encoded frames until it is dropped. */
 export class FlushBatch {
   readonly #publications: readonly Publication[];
+  readonly #notices: readonly ServerEnvelope[];
   readonly #frames: { [Key in Encoding]?: Buffer[] } = {};
   readonly #joined: { [Key in Encoding]?: LaneBatch[] } = {};
 
-  constructor(publications: readonly Publication[]) {
+  /** `notices` come behind the publications, on every lane. */
+  constructor(publications: readonly Publication[], notices: readonly ServerEnvelope[]) {
     this.#publications = publications;
+    this.#notices = notices;
   }
 
   /** What this lane gets, in order; nothing where its filter lets nothing pass. */
   forLane(lane: Lane): LaneBatch[] {
     const encoding = lane.spec[0];
     if (lane.filter === undefined) {
-      this.#joined[encoding] ??= joined(this.#framesIn(encoding));
+      this.#joined[encoding] ??= joined(this.#withNotices(this.#framesIn(encoding), encoding));
       return this.#joined[encoding];
     }
     const { filter } = lane;
     const passing = this.#framesIn(encoding).filter((_, index) =>
-      filter(deliveredData(this.#publications[index]!)),
+      passes(this.#publications[index] as Publication, filter),
     );
-    return joined(passing);
+    return joined(this.#withNotices(passing, encoding));
+  }
+
+  #withNotices(frames: Buffer[], encoding: Encoding): Buffer[] {
+    if (this.#notices.length === 0) return frames;
+    return frames.concat(this.#notices.map((notice) => encodeEnvelope(notice, encoding)));
   }
 
   #framesIn(encoding: Encoding): Buffer[] {
@@ -78,9 +82,4 @@ function joined(frames: Buffer[]): LaneBatch[] {
 function join(frames: Buffer[], start: number, end: number): LaneBatch {
   const part = frames.slice(start, end);
   return { frameCount: part.length, frames: part.length === 1 ? part[0]! : Buffer.concat(part) };
-}
-
-/** The `data` that a filter speaks about; a priority that was not given is the default one. */
-function deliveredData({ topic, offset, from, event, priority = 'normal', payload }: Publication): object {
-  return { topic, offset, from, event, priority, payload: payload.value };
 }

@@ -4,10 +4,8 @@
  * Synchronous, no I/O: the world arrives as ports. Its mailbox is the batch waiting for a flush, which is bounded: past
  * the bound it is flushed at once, so it refuses nobody and never grows.
  */
-
-import { assertNever } from '#kit/assert.ts';
 import type { Priority } from '#proto/data.ts';
-import { type Refusal, refusal } from '#proto/error-codes.ts';
+import { refusal } from '#proto/error-codes.ts';
 import {
   everyoneTopic,
   type MessageId,
@@ -15,28 +13,35 @@ import {
   type TopicKey,
   type TopicName,
   topicOfKey,
+  type UserId,
 } from '#proto/names.ts';
-import type { LaneSpec } from '#proto/record.ts';
-import { digestOf, keyConflict } from '../protect/recent-keys.ts';
-import { compileFilter } from '../routing/filter.ts';
+import type { LaneSpec, ReceiptKind } from '#proto/record.ts';
+import { DurableLog } from '../log/durable-log.ts';
+import { HotLog, type LogPublication } from '../log/hot-log.ts';
 import type { TopicClass } from '../routing/topic-class.ts';
-import type { AppendEntry } from '../store/history-store.ts';
 import type { Publication } from '../wire/encode-frame.ts';
-import { type Answer, type Message, refused } from '../wire/message.ts';
-import { FlushBatch, type Lane } from './fanout.ts';
-import type { AppendSettled, FlushTarget, FlushWait, TopicContext } from './ports.ts';
+import { type Amendment, type Answer, type Message, refused, type Since } from '../wire/message.ts';
+import { FlushBatch } from './fanout.ts';
+import { type Lane, Lanes } from './lanes.ts';
+import type { FlushTarget, FlushWait, TopicContext } from './ports.ts';
+import { Receipts } from './receipts.ts';
 
 /** Publications of one flush. */
 const batchMessagesMax = 1024;
 /** Payload bytes of one flush: a quarter of the smallest outbox worth having, so that one batch never evicts a reader. */
 const batchBytesMax = 128 * 1024;
-/** Different filters (and encodings of them) of one topic: each is asked about every publication. */
-const filteredLanesMax = 256;
 
 interface Waiting {
   publication: Publication;
   /** Monotonic; Infinity when it never gets stale. */
   staleAtMs: number;
+}
+
+/** A subscription that waits for the end of the log to be known. */
+interface Join {
+  shard: ShardId;
+  lane: Lane;
+  isOver: boolean;
 }
 
 export class Topic implements FlushTarget {
@@ -45,126 +50,190 @@ export class Topic implements FlushTarget {
   /** Name on the wire; absent on the topic of broadcasts to everyone. */
   readonly #name: TopicName | undefined;
   readonly #class: TopicClass;
-  /** By encoding and filter. */
-  readonly #lanes = new Map<string, Lane>();
-  #filteredLanes = 0;
-  /** Appends that the store has not answered. */
-  #unsettledCount = 0;
+  readonly #lanes = new Lanes();
+  readonly #joins = new Set<Join>();
+  /** Of a durable topic. */
+  readonly #durable: DurableLog | undefined;
+  /** Of a cached topic: all that there is of it, in memory. */
+  readonly #cached: HotLog | undefined;
+  readonly #receipts = new Receipts();
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
 
-  constructor(key: TopicKey, ctx: TopicContext) {
+  /** `onIdle` is called when time made it so; after a command its caller looks by itself. */
+  constructor(key: TopicKey, ctx: TopicContext, onIdle: () => void) {
     this.key = key;
     this.#ctx = ctx;
     const name = topicOfKey(key);
     this.#name = name === everyoneTopic ? undefined : name;
     this.#class = ctx.classOf(name);
+    const onCold = () => {
+      if (this.isIdle) onIdle();
+    };
+    if (this.#class === 'durable') {
+      const emit = (publication: LogPublication) => this.#deliver(publication, undefined);
+      this.#durable = new DurableLog(key, ctx, { emit, onCold });
+    } else if (this.#class === 'cached') {
+      const epoch = ctx.messageIds.next().slice(-12);
+      const log = { epoch, firstOffset: 1, lastOffset: 0, isStored: false };
+      this.#cached = new HotLog(log, ctx.windows, onCold);
+    }
   }
 
-  /** Nobody listens, nothing waits, the store owes no answer: the actor may be dropped. */
+  /** Nobody listens, nothing waits, nothing is at hand, the store owes no answer: the actor may be dropped. */
   get isIdle(): boolean {
-    return this.#lanes.size === 0 && this.#waiting.length === 0 && this.#unsettledCount === 0;
+    return (
+      this.#lanes.size === 0 &&
+      this.#waiting.length === 0 &&
+      this.#joins.size === 0 &&
+      (this.#durable?.isIdle ?? true) &&
+      (this.#cached?.isCold ?? true)
+    );
   }
 
-  /** From now on `shard` gets this lane. Idempotent. */
-  subscribe(shard: ShardId, spec: LaneSpec): Answer {
-    // What waits was published before this subscription: it goes to those who were there, and lanes may go with them.
-    this.flush();
-    const laneKey = laneKeyOf(spec);
-    const lane = this.#lanes.get(laneKey) ?? this.#openLane(laneKey, spec);
-    if ('code' in lane) return refused(lane);
-    lane.shards.add(shard);
-    return { ok: true };
+  /** From the answer on `shard` gets this lane, unless it says that the subscriber is not live yet. Idempotent. */
+  subscribe(
+    shard: ShardId,
+    spec: LaneSpec,
+    since: Since | undefined,
+    onAnswer: (answer: Answer) => void,
+  ): void {
+    const lane = this.#lanes.open(spec);
+    if ('code' in lane) return onAnswer(refused(lane));
+    const join: Join = { shard, lane, isOver: false };
+    this.#joins.add(join); // keeps the actor, whatever a flush does to it
+    if (this.#durable === undefined) return this.#join(join, this.#cached, since, onAnswer);
+    this.#durable.whenKnown(since, (log, down) => {
+      if (log !== undefined) return this.#join(join, log, since, onAnswer);
+      this.#joins.delete(join);
+      onAnswer(down);
+    });
   }
 
-  /** `shard` has no subscriber left on this lane. */
+  /** `shard` has no subscriber left on this lane, and none that waits for it. */
   unsubscribe(shard: ShardId, spec: LaneSpec): void {
-    const laneKey = laneKeyOf(spec);
-    const lane = this.#lanes.get(laneKey);
-    lane?.shards.delete(shard);
-    if (lane?.shards.size === 0) this.#closeLane(laneKey, lane);
+    for (const join of this.#joins) {
+      if (join.shard === shard && sameLane(join.lane.spec, spec)) join.isOver = true;
+    }
+    this.#lanes.leave(spec, shard);
     if (this.#lanes.size === 0) this.#forgetWaiting(); // nobody is left to get it
   }
 
   /** The thread of `shard` died, and its subscribers with it. */
   dropShard(shard: ShardId): void {
-    for (const { spec } of [...this.#lanes.values()]) this.unsubscribe(shard, spec);
+    for (const join of this.#joins) if (join.shard === shard) join.isOver = true;
+    for (const spec of this.#lanes.specs()) this.unsubscribe(shard, spec);
   }
 
   /**
-   * Accepts in the order of the calls; answers and deliveries follow in that order: at once when the topic is volatile,
-   * after the commit when it is durable. `onAnswer` is called once.
+   * Accepts in the order of the calls; answers and deliveries follow in that order: at once, or after the commit when the
+   * topic is durable. `onAnswer` is called once.
    */
   publish(message: Message, onAnswer: (answer: Answer) => void): void {
-    if (this.#class === 'durable') this.#append(message, onAnswer);
+    if (this.#durable !== undefined) this.#durable.publish(message, onAnswer);
     else onAnswer(this.#accept(message));
+  }
+
+  /** Edits or deletes a message of a durable topic; `onAnswer` is called once, after the commit. */
+  amend(amendment: Amendment, onAnswer: (answer: Answer) => void): void {
+    if (this.#durable !== undefined) this.#durable.amend(amendment, onAnswer);
+    else onAnswer(refused(refusal('not_found', `there is no message ${amendment.target}`)));
+  }
+
+  /** How far a user is; told to the subscribers while only a few say so. */
+  mark(
+    user: UserId,
+    { kind, offset }: { kind: ReceiptKind; offset: number },
+    onAnswer: (answer: Answer) => void,
+  ): void {
+    if (this.#durable === undefined)
+      return onAnswer(refused(refusal('bad_request', 'the topic is not stored')));
+    this.#durable.mark({ user, kind, offset }, (answer) => {
+      if (answer.ok && this.#receipts.add(user, kind, offset)) this.#ctx.flushes.requestFlush(this, 'lazy');
+      onAnswer(answer);
+    });
   }
 
   /** Sends what waits. Called by the flush schedule, and by itself where the order demands it. */
   flush(): void {
-    if (this.#waiting.length === 0) return;
-    const waiting = this.#forgetWaiting();
-    const publications = this.#withoutStale(waiting);
-    if (publications.length === 0) return;
-    const batch = new FlushBatch(publications);
-    for (const lane of this.#lanes.values()) {
-      for (const { frameCount, frames } of batch.forLane(lane)) {
+    if (this.#waiting.length === 0 && this.#receipts.isEmpty) return;
+    const publications = this.#withoutStale(this.#forgetWaiting());
+    const notices = this.#receipts.take(this.#name, this.#ctx.clock.wallMs());
+    if (publications.length + notices.length === 0) return;
+    const batch = new FlushBatch(publications, notices);
+    for (const lane of [...this.#lanes]) {
+      for (const part of batch.forLane(lane)) {
         for (const shard of lane.shards) {
-          this.#ctx.subscribers.deliver(shard, this.key, lane.spec, frameCount, frames);
+          const sent = this.#ctx.subscribers.deliver(
+            shard,
+            this.key,
+            lane.spec,
+            part.frameCount,
+            part.frames,
+          );
+          if (sent === 'lost' && this.#class !== 'volatile') this.#tellLost(shard, lane);
         }
       }
     }
   }
 
-  #closeLane(laneKey: string, lane: Lane): void {
-    this.#lanes.delete(laneKey);
-    if (lane.filter !== undefined) this.#filteredLanes--;
+  /** Joins and answers in one call, behind what waits: whoever is live from here gets all that comes, and only that. */
+  #join(
+    join: Join,
+    log: HotLog | undefined,
+    since: Since | undefined,
+    onAnswer: (answer: Answer) => void,
+  ): void {
+    const { shard, lane } = join;
+    this.flush();
+    this.#joins.delete(join);
+    if (join.isOver)
+      return onAnswer(refused(refusal('not_subscribed', 'the subscription was ended meanwhile')));
+    const joined = log?.join(since, lane.spec[0], lane.filter);
+    if (joined?.isLive ?? true) this.#lanes.join(lane, shard);
+    onAnswer(joined === undefined ? { ok: true } : { ok: true, joined });
+  }
+
+  /** A hole must be told: [DUR5] */
+  #tellLost(shard: ShardId, { spec }: Lane): void {
+    this.#lanes.leave(spec, shard);
+    this.#ctx.subscribers.tellLost(shard, this.key, spec);
   }
 
   #accept(message: Message): Answer {
     const { isNew, answer } = this.#ctx.recentKeys.accept(`topic|${this.key}|${message.from}`, message);
-    if (isNew)
-      this.#deliver(this.#publicationOf(message, answer.messageId, this.#ctx.clock.wallMs()), message.ttlMs);
-    return answer;
-  }
-
-  #append(message: Message, onAnswer: (answer: Answer) => void): void {
-    const { from, key, event, priority, payload } = message;
-    const entry: AppendEntry = {
-      ...{ topic: this.key, messageId: this.#ctx.messageIds.next() as MessageId, from, key, event, priority },
-      ...{ digest: digestOf(message), payload: payload.msgpack, timestampMs: this.#ctx.clock.wallMs() },
-    };
-    const sent = this.#ctx.store.append(entry, (settled) => {
-      this.#unsettledCount--;
-      onAnswer(this.#settle(message, entry, settled));
-    });
-    if (sent === 'sent') this.#unsettledCount++;
-    else onAnswer(sent === 'full' ? storeBusy() : storeDown());
-  }
-
-  #settle(message: Message, { messageId, timestampMs }: AppendEntry, settled: AppendSettled): Answer {
-    switch (settled.state) {
-      case 'stored':
-        this.#ctx.counters.accepted();
-        this.#deliver(
-          this.#publicationOf(message, messageId, timestampMs, settled.position.offset),
-          message.ttlMs,
-        );
-        return { ok: true, messageId, isDuplicate: false, position: settled.position };
-      case 'duplicate':
-        this.#ctx.counters.duplicate();
-        return { ok: true, messageId: settled.messageId, isDuplicate: true, position: settled.position };
-      case 'conflict':
-        return refused(keyConflict(message.key as string));
-      case 'full':
-        return storeBusy();
-      case 'unavailable':
-        return storeDown();
-      default:
-        return assertNever(settled);
+    if (!isNew) return answer;
+    const { clock } = this.#ctx;
+    const log = this.#cached;
+    const offset = log === undefined ? undefined : log.position + 1;
+    const publication = this.#publicationOf(message, answer.messageId, offset);
+    if (log === undefined || offset === undefined) {
+      this.#deliver(publication, message.ttlMs);
+      return answer;
     }
+    log.push({ ...publication, offset }, clock.monotonicMs());
+    this.#deliver(publication, undefined);
+    return { ...answer, position: { offset, epoch: log.epoch } };
   }
 
+  #publicationOf({ from, payload, event, priority }: Message, id: MessageId, offset?: number): Publication {
+    const timestamp = this.#ctx.clock.wallMs();
+    return {
+      type: 'Broadcast',
+      id,
+      topic: this.#name,
+      offset,
+      from,
+      to: undefined,
+      target: undefined,
+      event,
+      priority,
+      payload,
+      timestamp,
+    };
+  }
+
+  /** What has an offset is never too old: without it there would be a hole. */
   #deliver(publication: Publication, ttlMs: number | undefined): void {
     if (this.#lanes.size > 0) this.#enqueue(publication, ttlMs);
   }
@@ -175,39 +244,6 @@ export class Topic implements FlushTarget {
     this.#waitingBytes = 0;
     this.#ctx.counters.waiting(-waiting.length);
     return waiting;
-  }
-
-  #openLane(laneKey: string, spec: LaneSpec): Lane | Refusal {
-    const isFiltered = spec[1] !== '';
-    if (isFiltered && this.#filteredLanes >= filteredLanesMax) {
-      return refusal('limit_exceeded', `the topic has ${filteredLanesMax} different filters already`);
-    }
-    const filter = isFiltered ? compileFilter(JSON.parse(spec[1]) as Record<string, unknown>) : undefined;
-    if (typeof filter === 'string') return refusal('invalid_filter', filter);
-    if (isFiltered) this.#filteredLanes++;
-    const lane: Lane = { spec, filter, shards: new Set() };
-    this.#lanes.set(laneKey, lane);
-    return lane;
-  }
-
-  #publicationOf(
-    { from, payload, event, priority }: Message,
-    id: MessageId,
-    timestamp: number,
-    offset?: number,
-  ): Publication {
-    return {
-      type: 'Broadcast',
-      id,
-      topic: this.#name,
-      offset,
-      from,
-      to: undefined,
-      event,
-      priority,
-      payload,
-      timestamp,
-    };
   }
 
   #enqueue(publication: Publication, ttlMs: number | undefined): void {
@@ -230,24 +266,12 @@ export class Topic implements FlushTarget {
   }
 }
 
-/** Clients try again after about this long, milliseconds. */
-const storeRetryMs = 1000;
-
-function storeBusy(): Answer {
-  return refused(refusal('busy', 'the store has too much to do', storeRetryMs));
-}
-
-function storeDown(): Answer {
-  return refused(refusal('store_unavailable', 'the store is not there; nothing was stored', storeRetryMs));
+function sameLane(one: LaneSpec, other: LaneSpec): boolean {
+  return one[0] === other[0] && one[1] === other[1];
 }
 
 /** A whole topic is flushed at once, so an urgent message takes the lazy ones before it along, in order. */
 function waitOf(priority: Priority | undefined): FlushWait {
   if (priority === 'critical' || priority === 'high') return 'now';
   return priority === 'low' ? 'lazy' : 'window';
-}
-
-/** Without a filter no string is made: this is asked for every delivery. */
-export function laneKeyOf([encoding, filter]: LaneSpec): string {
-  return filter === '' ? encoding : encoding + filter;
 }

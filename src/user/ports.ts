@@ -1,27 +1,43 @@
 /** What a user actor needs of the world around it. */
-import type { Clock } from '#kit/clock.ts';
-import type { MessageId, SessionId, ShardId, UserId, UserKey } from '#proto/names.ts';
+import type { MessageId, SessionId, ShardId, TopicName, UserId, UserKey } from '#proto/names.ts';
+import type { ReceiptKind } from '#proto/record.ts';
+import type { LogContext } from '../log/ports.ts';
 import type { RecentKeys } from '../protect/recent-keys.ts';
+import type { TopicClass } from '../routing/topic-class.ts';
 import type { Message } from '../wire/message.ts';
 
-export interface UserContext {
-  clock: Clock;
+export interface UserContext extends LogContext {
   /** Gives accepted messages their ids, once per key. One for all topics and users of the shard. */
   recentKeys: RecentKeys;
   sessions: SessionPort;
   /** Connections that one user may have. */
   sessionsMax: number;
+  /** By the rules of the configuration. */
+  classOf: (topic: TopicName) => TopicClass;
+  homeOf: (user: UserKey) => ShardId;
 }
 
 /** Where the user's devices are. */
 export interface SessionPort {
-  /** One complete frame for these sessions of that shard. */
-  deliver(shard: ShardId, sessions: SessionId[], frame: Uint8Array): void;
-  /** The same message for the sender's own devices, by the sender's home. */
-  copyToSender(sender: UserKey, copy: DirectCopy): void;
+  /**
+   * One complete frame for these sessions of that shard; `inboxOffset` is its place in the inbox, where it is stored.
+   * 'lost' when there was no room on the way.
+   */
+  deliver: (
+    shard: ShardId,
+    sessions: SessionId[],
+    inboxOffset: number | undefined,
+    frame: Uint8Array,
+  ) => 'sent' | 'lost';
+  /** Tells these sessions of that shard that something was lost, and that nothing follows. */
+  tellLost: (shard: ShardId, sessions: SessionId[]) => void;
+  /** To the home of `user`, for their devices: `by` got or read what they wrote. */
+  tellReceipt: (user: UserKey, receipt: { by: UserId; kind: ReceiptKind; offset: number }) => void;
+  /** A message that is not stored, for the sender's own devices, by the sender's home. */
+  copyToSender: (sender: UserKey, copy: DirectCopy) => void;
 }
 
-/** A direct message that was accepted and has its id. */
+/** A direct message that was accepted, has its id and is not stored. */
 export interface DirectCopy {
   to: UserId;
   message: Message;

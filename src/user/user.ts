@@ -1,55 +1,87 @@
 /**
- * The actor of one user over all their devices: which sessions there are, and what reaches them directly.
+ * The actor of one user over all their devices: which sessions there are, and the inbox that reaches them.
  * Thread: the user's home shard, and only there. Called by shard/user-table.ts.
- * Synchronous, no I/O. It has no queue of its own: what it accepts it hands on in the same call.
+ * Synchronous, no I/O. It has no queue of its own: what it accepts it hands on in the same call, or to the store.
  */
 import type { Encoding } from '#proto/envelope.ts';
 import { refusal } from '#proto/error-codes.ts';
 import {
+  inboxOf,
+  type MessageId,
   type SessionId,
   type ShardId,
-  type TopicName,
+  tenantOfKey,
+  topicKey,
   type UserId,
   type UserKey,
+  userKey,
   userOfKey,
 } from '#proto/names.ts';
-import { encodePublication, type Publication } from '../wire/encode-frame.ts';
-import { type Answer, type Message, refused } from '../wire/message.ts';
+import type { ReceiptKind } from '#proto/record.ts';
+import { type Conversation, DurableLog } from '../log/durable-log.ts';
+import type { HotLog, LogPublication } from '../log/hot-log.ts';
+import type { StoredMessage } from '../store/history-store.ts';
+import type { Publication } from '../wire/encode-frame.ts';
+import { type Amendment, type Answer, type Message, refused, type Since } from '../wire/message.ts';
+import { type Device, Devices } from './devices.ts';
 import type { DirectCopy, UserContext } from './ports.ts';
 
-interface Device {
-  shard: ShardId;
-  encoding: Encoding;
-}
-
-interface DeviceGroup extends Device {
-  sessions: SessionId[];
-}
+type OnAnswer = (answer: Answer) => void;
 
 export class User {
   readonly key: UserKey;
   readonly #id: UserId;
   readonly #ctx: UserContext;
-  readonly #devices = new Map<SessionId, Device>();
+  readonly #devices = new Devices();
+  /** Where direct messages land; undefined where a rule says that they are not stored. */
+  readonly #inbox: DurableLog | undefined;
+  /** Messages on their way to the inbox that one of the user's sessions sent, and need not get. */
+  readonly #sentBy = new Map<MessageId, SessionId>();
+  /** How far the senders were told that this user is. */
+  readonly #marked: Record<ReceiptKind, number> = { delivered: 0, read: 0 };
 
-  constructor(key: UserKey, ctx: UserContext) {
+  /** `onIdle` is called when time made it so; after a command its caller looks by itself. */
+  constructor(key: UserKey, ctx: UserContext, onIdle: () => void) {
     this.key = key;
     this.#id = userOfKey(key);
     this.#ctx = ctx;
+    const inbox = inboxOf(this.#id);
+    if (ctx.classOf(inbox) === 'volatile') return;
+    this.#inbox = new DurableLog(topicKey(tenantOfKey(key), inbox), ctx, {
+      emit: (publication) => this.#emit(publication),
+      onCold: () => {
+        if (this.isIdle) onIdle();
+      },
+    });
   }
 
-  /** No device is left: the actor may be dropped. */
+  /** No device is left, and nothing of the inbox is at hand: the actor may be dropped. */
   get isIdle(): boolean {
-    return this.#devices.size === 0;
+    return this.#devices.size === 0 && (this.#inbox?.isIdle ?? true);
   }
 
-  /** A session of this user begins. Idempotent; refused beyond the limit. */
-  attach(session: SessionId, device: Device): Answer {
-    if (!this.#devices.has(session) && this.#devices.size >= this.#ctx.sessionsMax) {
-      return refused(refusal('limit_exceeded', `the user has ${this.#ctx.sessionsMax} connections already`));
+  /**
+   * A session of this user begins, or comes back and has the inbox up to `since`; a session that is there may ask for a
+   * stretch of the inbox as well. Refused beyond the limit. `onAnswer` is called once.
+   */
+  attach(
+    session: SessionId,
+    { shard, encoding }: DeviceAddress,
+    since: Since | undefined,
+    onAnswer: OnAnswer,
+  ): void {
+    const known = this.#devices.get(session);
+    if (known === undefined && this.#devices.size >= this.#ctx.sessionsMax) {
+      const reason = `the user has ${this.#ctx.sessionsMax} connections already`;
+      return onAnswer(refused(refusal('limit_exceeded', reason)));
     }
+    const device: Device = known ?? { shard, encoding, isLive: this.#inbox === undefined };
     this.#devices.set(session, device);
-    return { ok: true };
+    if (this.#inbox === undefined) return onAnswer({ ok: true });
+    this.#inbox.whenKnown(since, (log, down) => {
+      if (this.#devices.get(session) !== device) return onAnswer(gone());
+      onAnswer(log === undefined ? attachBlindly(device, since, down) : attachTo(log, device, since));
+    });
   }
 
   detach(session: SessionId): void {
@@ -58,62 +90,124 @@ export class User {
 
   /** The thread of `shard` died, and its sessions with it. */
   dropShard(shard: ShardId): void {
-    for (const [session, device] of this.#devices) {
-      if (device.shard === shard) this.#devices.delete(session);
-    }
+    this.#devices.dropShard(shard);
   }
 
-  /** A message to this user. Accepted also when no device is connected: direct messages are volatile so far. */
-  direct(sender: UserKey, message: Message, sendingSession: SessionId | undefined): Answer {
+  /** A message to this user, whether a device is there or not. `onAnswer` is called once, after the commit. */
+  direct(sender: UserKey, message: Message, sendingSession: SessionId | undefined, onAnswer: OnAnswer): void {
+    if (this.#inbox === undefined) return onAnswer(this.#passOn(sender, message, sendingSession));
+    const conversation = this.#conversationWith(sender, sendingSession);
+    const messageId = this.#inbox.publish(message, onAnswer, conversation);
+    // A note to oneself: the same inbox for both.
+    if (sender === this.key && sendingSession !== undefined) this.#remember(messageId, sendingSession);
+  }
+
+  /** A message of the conversation with `other` is edited or deleted, in both inboxes. */
+  amend(other: UserKey, amendment: Amendment, onAnswer: OnAnswer): void {
+    if (this.#inbox !== undefined)
+      return this.#inbox.amend(amendment, onAnswer, this.#conversationWith(other, undefined));
+    onAnswer(refused(refusal('not_found', `there is no message ${amendment.target}`)));
+  }
+
+  /** How far this user is; told to those who wrote what it newly covers, as far as that is at hand. */
+  mark(kind: ReceiptKind, offset: number, onAnswer: OnAnswer): void {
+    if (this.#inbox === undefined)
+      return onAnswer(refused(refusal('bad_request', 'the inbox is not stored')));
+    this.#inbox.mark({ user: this.#id, kind, offset }, (answer, log) => {
+      if (log !== undefined) this.#tellSenders(log, kind, offset);
+      onAnswer(answer);
+    });
+  }
+
+  /** Somebody has got or read what this user wrote to them. */
+  deliverReceipt(by: UserId, kind: ReceiptKind, offset: number): void {
+    this.#devices.deliverReceipt({ with: by, user: by, kind, offset }, this.#ctx);
+  }
+
+  /** What this user sent, edited or deleted was stored in this inbox by the home of the other side. */
+  onCopied(message: StoredMessage, except: SessionId | undefined): void {
+    if (except !== undefined) this.#remember(message.messageId, except);
+    this.#inbox?.onCopied(message);
+  }
+
+  /** A message that is not stored, to all devices but one. */
+  deliver({ to, message, messageId, except }: DirectCopy): void {
+    const { from, event, priority, payload } = message;
+    const publication: Publication = {
+      ...{ type: 'DirectMessage', id: messageId, topic: inboxOf(this.#id), offset: undefined, from, to },
+      ...{ target: undefined, event, priority, payload, timestamp: this.#ctx.clock.wallMs() },
+    };
+    this.#devices.deliver(publication, except, this.#ctx.sessions);
+  }
+
+  #passOn(sender: UserKey, message: Message, sendingSession: SessionId | undefined): Answer {
     const { isNew, answer } = this.#ctx.recentKeys.accept(`user|${this.key}|${sender}`, message);
     if (!isNew) return answer;
-    const copy: DirectCopy = {
-      to: this.#id,
-      message,
-      messageId: answer.messageId,
-      except: sendingSession,
-    };
+    const copy = { to: this.#id, message, messageId: answer.messageId, except: sendingSession };
     this.deliver(copy);
     if (sender !== this.key) this.#ctx.sessions.copyToSender(sender, copy);
     return answer;
   }
 
-  /** To all devices but one. Encoded once per encoding, one record per shard. */
-  deliver(copy: DirectCopy): void {
-    const groups = this.#groupsWithout(copy.except);
-    if (groups.length === 0) return;
-    const publication = this.#publicationOf(copy);
-    const frames: { [Key in Encoding]?: Uint8Array } = {};
-    for (const { shard, encoding, sessions } of groups) {
-      frames[encoding] ??= encodePublication(publication, encoding);
-      this.#ctx.sessions.deliver(shard, sessions, frames[encoding]);
+  #conversationWith(other: UserKey, except: SessionId | undefined): Conversation {
+    const peer = userOfKey(other);
+    if (other === this.key) return { peer, copy: undefined };
+    const topic = topicKey(tenantOfKey(other), inboxOf(peer));
+    return { peer, copy: { topic, peer: this.#id, home: this.#ctx.homeOf(other), except } };
+  }
+
+  #tellSenders(log: HotLog, kind: ReceiptKind, offset: number): void {
+    const before = this.#marked[kind];
+    if (offset <= before) return;
+    this.#marked[kind] = offset;
+    const youngest = new Map<UserId, number>();
+    for (const { publication } of log.between(before, offset + 1)) {
+      const { type, from, copyOffset } = publication;
+      if (type === 'DirectMessage' && from !== this.#id && copyOffset !== undefined)
+        youngest.set(from, copyOffset);
+    }
+    for (const [sender, copyOffset] of youngest) {
+      const key = userKey(tenantOfKey(this.key), sender);
+      this.#ctx.sessions.tellReceipt(key, { by: this.#id, kind, offset: copyOffset });
     }
   }
 
-  /** Devices that get the same bytes by the same way. A handful, so that looking through them beats a map. */
-  #groupsWithout(except: SessionId | undefined): DeviceGroup[] {
-    const groups: DeviceGroup[] = [];
-    for (const [session, { shard, encoding }] of this.#devices) {
-      if (session === except) continue;
-      const group = groups.find((other) => other.shard === shard && other.encoding === encoding);
-      if (group === undefined) groups.push({ shard, encoding, sessions: [session] });
-      else group.sessions.push(session);
-    }
-    return groups;
+  #emit(publication: LogPublication): void {
+    const except = this.#sentBy.get(publication.id);
+    this.#sentBy.delete(publication.id);
+    this.#devices.deliver(publication, except, this.#ctx.sessions);
   }
 
-  #publicationOf({ to, message, messageId }: DirectCopy): Publication {
-    const { from, event, priority, payload } = message;
-    return {
-      type: 'DirectMessage',
-      id: messageId,
-      topic: `inbox:${this.#id}` as TopicName,
-      from,
-      to,
-      event,
-      priority,
-      payload,
-      timestamp: this.#ctx.clock.wallMs(),
-    };
+  /** The oldest are forgotten: what never came (a duplicate, a refusal) is not waited for. */
+  #remember(messageId: MessageId, session: SessionId): void {
+    this.#sentBy.set(messageId, session);
+    for (const oldest of this.#sentBy.keys()) {
+      if (this.#sentBy.size <= sentByMax) return;
+      this.#sentBy.delete(oldest);
+    }
   }
+}
+
+const sentByMax = 256;
+
+interface DeviceAddress {
+  shard: ShardId;
+  encoding: Encoding;
+}
+
+function attachTo(log: HotLog, device: Device, since: Since | undefined): Answer {
+  const joined = log.join(since, device.encoding, undefined);
+  if (joined.isLive) device.isLive = true;
+  return { ok: true, joined };
+}
+
+/** The end of the inbox cannot be known now. What comes later is delivered; only who has to catch up must wait. */
+function attachBlindly(device: Device, since: Since | undefined, down: Answer): Answer {
+  if (since !== undefined) return down;
+  device.isLive = true;
+  return { ok: true };
+}
+
+function gone(): Answer {
+  return refused(refusal('not_found', 'the session is gone'));
 }

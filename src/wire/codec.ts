@@ -20,6 +20,19 @@ export function packMsgpack(value: unknown): Uint8Array {
   return packr.pack(value);
 }
 
+/** Between threads only: objects whose absent fields stay absent, their names written once. */
+const objectPackr = new Packr({ useRecords: true, useToJSON: false });
+const objectUnpackr = new Unpackr({ useRecords: true, ...integersAsNumbers });
+
+/** What a record carries of the store's own types; read by `unpackObject` only. */
+export function packObject(value: unknown): Uint8Array {
+  return objectPackr.pack(value);
+}
+
+export function unpackObject(bytes: Uint8Array): unknown {
+  return objectUnpackr.unpack(bytes);
+}
+
 /** Throws on bytes that are not msgpack; binary values are views of `bytes`. */
 export function unpackMsgpack(bytes: Uint8Array): unknown {
   return unpackr.unpack(bytes);

@@ -2,9 +2,10 @@
  * Server envelopes → complete WebSocket frames.
  * Replies are encoded for one connection; publications once per encoding, for everyone (topic/fanout.ts).
  */
-import type { Priority, ServerType } from '#proto/data.ts';
+import type { Priority } from '#proto/data.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import type { MessageId, TopicName, UserId } from '#proto/names.ts';
+import type { ServerType } from '#proto/server-data.ts';
 import { packMsgpack } from './codec.ts';
 import type { Payload } from './payload.ts';
 import { frameBinary, frameText } from './websocket-frame.ts';
@@ -16,16 +17,19 @@ export interface ServerEnvelope {
   timestamp: number;
 }
 
-/** A message on its way to receivers: a `Broadcast` or a `DirectMessage`. Made with all its fields: one shape. */
+/** What is on its way to receivers, from a topic or an inbox. Made with all its fields: one shape. */
 export interface Publication {
-  type: 'Broadcast' | 'DirectMessage';
+  type: 'Broadcast' | 'DirectMessage' | 'Edited' | 'Deleted';
   id: MessageId;
   /** Absent on a broadcast to everyone. */
   topic?: TopicName | undefined;
   /** In the topic's log; absent where there is none. */
   offset?: number | undefined;
+  /** Who published, edited or deleted. */
   from: UserId;
   to?: UserId | undefined;
+  /** What was edited or deleted. */
+  target?: MessageId | undefined;
   event?: string | undefined;
   priority?: Priority | undefined;
   payload: Payload;
@@ -39,48 +43,49 @@ export function encodeEnvelope(envelope: ServerEnvelope, encoding: Encoding): Bu
 }
 
 /** A frame for everyone with this encoding. The payload's bytes are spliced in, not encoded again. */
-export function encodePublication(publication: Publication, encoding: Encoding): Buffer {
-  return encoding === 'json' ? jsonPublication(publication) : msgpackPublication(publication);
+export function encodePublication(publication: Publication, encoding: Encoding, isReplay = false): Buffer {
+  return encoding === 'json'
+    ? jsonPublication(publication, isReplay)
+    : msgpackPublication(publication, isReplay);
 }
 
-function jsonPublication(publication: Publication): Buffer {
-  const { type, id, timestamp, topic, offset, from, to, event, priority, payload } = publication;
-  const fields = JSON.stringify({ topic, offset, from, to, event, priority }).slice(0, -1);
-  return frameText(
-    `{"type":"${type}","id":"${id}","data":${fields},"payload":${payload.json}},"timestamp":${timestamp}}`,
-  );
+function jsonPublication(publication: Publication, isReplay: boolean): Buffer {
+  const { type, id, timestamp, payload } = publication;
+  const fields = JSON.stringify(fieldsOf(publication, isReplay)).slice(0, -1);
+  const last = type === 'Deleted' ? '' : `,"payload":${payload.json}`;
+  return frameText(`{"type":"${type}","id":"${id}","data":${fields}${last}},"timestamp":${timestamp}}`);
 }
 
 /** The map of the fields, made one longer, then the last key and the payload's own bytes. */
-function msgpackPublication(publication: Publication): Buffer {
+function msgpackPublication(publication: Publication, isReplay: boolean): Buffer {
   const { type, id, timestamp, payload } = publication;
-  const envelope = packMsgpack({ type, id, timestamp, data: null });
-  const fields = packMsgpack(fieldsOf(publication));
-  fields[0] = (fields[0] as number) + 1; // fixmap: at most 15 fields, there are never more than 7
-  return frameBinary(envelope.subarray(0, -1), fields, payloadKey, payload.msgpack);
+  const envelope = packMsgpack({ type, id, timestamp, data: null }).subarray(0, -1);
+  const fields = packMsgpack(present(fieldsOf(publication, isReplay)));
+  if (type === 'Deleted') return frameBinary(envelope, fields);
+  fields[0] = (fields[0] as number) + 1; // fixmap: at most 15 fields, there are never more than 8
+  return frameBinary(envelope, fields, payloadKey, payload.msgpack);
 }
 
 const payloadKey = packMsgpack('payload');
 
-/** All of `data` but the payload, without what is absent. */
-function fieldsOf({
-  topic,
-  offset,
-  from,
-  to,
-  event,
-  priority,
-}: Publication): Record<string, string | number> {
-  const fields: Record<string, string | number> = {};
-  for (const [name, value] of [
-    ['topic', topic],
-    ['offset', offset],
-    ['from', from],
-    ['to', to],
-    ['event', event],
-    ['priority', priority],
-  ] as const) {
-    if (value !== undefined) fields[name] = value;
+type Fields = Record<string, string | number | boolean | undefined>;
+
+/** All of `data` but the payload. */
+function fieldsOf(
+  { type, topic, offset, from, to, target, event, priority }: Publication,
+  isReplay: boolean,
+): Fields {
+  const replay = isReplay ? true : undefined;
+  return type === 'Edited' || type === 'Deleted'
+    ? { topic, offset, messageId: target, by: from, replay }
+    : { topic, offset, from, to, event, priority, replay };
+}
+
+/** JSON leaves out what is absent by itself; msgpack does not. */
+function present(fields: Fields): Fields {
+  const found: Fields = {};
+  for (const name of Object.keys(fields)) {
+    if (fields[name] !== undefined) found[name] = fields[name];
   }
-  return fields;
+  return found;
 }

@@ -8,7 +8,8 @@ import { after, test } from 'node:test';
 import { StoreUnavailableError } from '../../src/store/history-store.ts';
 import { databaseFile } from '../../src/store/sqlite/open-database.ts';
 import { SqliteHistoryStore } from '../../src/store/sqlite/sqlite-history-store.ts';
-import { entry, historyStoreContract } from './history-store.ts';
+import { entry } from './entries.ts';
+import { historyStoreContract } from './history-store.ts';
 
 const folders: string[] = [];
 after(() => {
@@ -22,6 +23,7 @@ function newFolder(): string {
 }
 
 historyStoreContract('SQLite', async () => new SqliteHistoryStore(newFolder()));
+historyStoreContract('SQLite in memory', async () => new SqliteHistoryStore(':memory:'));
 
 test('SQLite: what was stored is there when it is opened again, under the same epoch', async () => {
   const folder = newFolder();
@@ -33,8 +35,8 @@ test('SQLite: what was stored is there when it is opened again, under the same e
   const second = new SqliteHistoryStore(folder);
   assert.equal(second.epoch, epoch);
   assert.deepEqual(await second.append([entry({ key: 'k' }), entry()]), [
-    { state: 'duplicate', messageId: kept.messageId, offset: 1 },
-    { state: 'stored', offset: 3 },
+    { state: 'duplicate', messageId: kept.messageId, offset: 1, copyOffset: undefined },
+    { state: 'stored', offset: 3, copyOffset: undefined },
   ]);
   await second.close();
   const other = new SqliteHistoryStore(newFolder());
@@ -70,7 +72,7 @@ test('SQLite: a batch that fails stores nothing of itself, and the next one goes
   await store.append([entry()]);
   const broken = entry({ payload: 'no bytes' as unknown as Uint8Array });
   await assert.rejects(store.append([entry(), entry(), broken]), StoreUnavailableError);
-  assert.deepEqual(await store.append([entry()]), [{ state: 'stored', offset: 2 }]);
+  assert.deepEqual(await store.append([entry()]), [{ state: 'stored', offset: 2, copyOffset: undefined }]);
   await store.close();
 });
 

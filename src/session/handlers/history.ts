@@ -1,43 +1,62 @@
 /** `History`: permission here, then a page from the store. Of topics that are not stored it is empty. */
 import { historyPageDefault } from '#proto/limits.ts';
-import { type TopicName, topicKey } from '#proto/names.ts';
-import type { HistoryPage } from '../../wire/message.ts';
-import { type Handler, type Outcome, refuse, settle } from '../outcome.ts';
-import type { Session } from '../session.ts';
+import { inboxOf, type TopicName, topicKey, type UserId } from '#proto/names.ts';
+import type { Page } from '../../store/history-store.ts';
+import type { Answer } from '../../wire/message.ts';
+import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
+import type { SessionContext } from '../ports.ts';
+import { mayRead } from '../reading.ts';
+import type { WaitingCommand } from '../session-state.ts';
+import { shownMessage } from '../stored-messages.ts';
+
+interface Asked {
+  topic?: TopicName;
+  with?: UserId;
+}
 
 export const history: Handler<'History'> = {
-  handle({ session, phase }, envelope, ctx) {
-    const { topic, before, after, limit = historyPageDefault } = envelope.data;
-    const { permissions, userId, tenant } = phase.identity;
-    if (topic !== `inbox:${userId}` && (topic.startsWith('inbox:') || !permissions.allows('history', topic)))
+  handle(live, envelope, ctx) {
+    const { session, phase } = live;
+    const { before, after, limit = historyPageDefault } = envelope.data;
+    const asked = envelope.data as Asked;
+    if ((asked.topic === undefined) === (asked.with === undefined))
+      return refuse('bad_request', 'data: one of topic and with is needed');
+    const topic = topicOf(live, asked);
+    if (!mayRead(phase.identity, topic))
       return refuse('permission_denied', `the token lacks history:${topic}`);
-    const request = { topic: topicKey(tenant, topic as TopicName), before, after, limit };
-    return settle(ctx.history.page(request, session), { envelope }, (answer) =>
-      answer.ok ? pageReply(session, topic, answer.page) : { do: 'refuse', refusal: answer.refusal },
+    const request = {
+      ...{ topic: topicKey(phase.identity.tenant, topic), view: 'messages' as const },
+      ...{ peer: asked.with, before, after, limit },
+    };
+    const command = { envelope };
+    return settle(ctx.history.ask('page', request, session), command, (answer) =>
+      finish(live, command, answer, ctx),
     );
   },
 
-  finish({ session }, { envelope }, answer) {
-    const { topic } = envelope.data as { topic: string };
-    return answer.ok ? pageReply(session, topic, answer.page) : { do: 'refuse', refusal: answer.refusal };
-  },
+  finish: (live, command, answer, ctx) => finish(live, command, answer, ctx),
 };
 
-function pageReply({ encoding }: Session, topic: string, page: HistoryPage | undefined): Outcome {
-  const { epoch, lastOffset, hasMore, messages } = page as HistoryPage;
+function topicOf({ phase }: LiveSession, { topic }: Asked): TopicName {
+  return topic ?? inboxOf(phase.identity.userId);
+}
+
+function finish(
+  live: LiveSession,
+  { envelope }: WaitingCommand,
+  answer: Answer,
+  { history: { epoch } }: SessionContext,
+): Outcome {
+  if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
+  const asked = envelope.data as Asked;
+  const topic = topicOf(live, asked);
+  const { firstOffset, lastOffset, hasMore, messages } = answer.result as Page;
   return {
     do: 'reply',
     data: {
-      ...{ topic, epoch, lastOffset, hasMore },
-      messages: messages.map(({ messageId, offset, from, event, priority, payload, timestamp }) => ({
-        id: messageId,
-        offset,
-        from,
-        ...(event === undefined ? {} : { event }),
-        ...(priority === undefined ? {} : { priority }),
-        payload: payload.valueFor(encoding),
-        timestamp,
-      })),
+      ...{ topic, ...(asked.with === undefined ? {} : { with: asked.with }) },
+      ...{ epoch, firstOffset, lastOffset, hasMore },
+      messages: messages.map((message) => shownMessage(topic, message, live.session.encoding)),
     },
   };
 }

@@ -1,9 +1,13 @@
-/** `Subscribe`: permission and limits here, then the topic's home. */
+/** `Subscribe`: permission and limits here, then the topic's home, which says where the log is and what was missed. */
 import { filterCharsMax } from '#proto/limits.ts';
-import { everyoneTopic, type TopicName, topicKey } from '#proto/names.ts';
+import { everyoneTopic, inboxOf, type TopicName, topicKey, userOfInbox } from '#proto/names.ts';
 import { canonicalFilter, compileFilter } from '../../routing/filter.ts';
+import type { Answer, Position, Since } from '../../wire/message.ts';
 import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
-import type { Subscription } from '../session-state.ts';
+import type { AnswerReceiver, SessionContext } from '../ports.ts';
+import { Recovery } from '../recovery.ts';
+import type { Subscription, WaitingCommand } from '../session-state.ts';
+import { subscribeInbox } from './subscribe-inbox.ts';
 
 export const subscribe: Handler<'Subscribe'> = {
   handle(live, envelope, ctx) {
@@ -11,7 +15,9 @@ export const subscribe: Handler<'Subscribe'> = {
     const topic = envelope.data.topic as TopicName;
     if (topic === everyoneTopic)
       return refuse('invalid_topic', `data.topic "${topic}" belongs to the server; every session gets it`);
-    if (!maySubscribe(live, topic)) return refuse('permission_denied', `the token lacks subscribe:${topic}`);
+    if (topic === inboxOf(phase.identity.userId)) return subscribeInbox.handle(live, envelope, ctx);
+    if (userOfInbox(topic) !== undefined || !phase.identity.permissions.allows('subscribe', topic))
+      return refuse('permission_denied', `the token lacks subscribe:${topic}`);
     if (phase.subscriptions.has(topic))
       return refuse('already_subscribed', `data.topic "${topic}" is subscribed already`);
     if (phase.subscriptions.size >= ctx.limits.subscriptionsMax) {
@@ -26,23 +32,30 @@ export const subscribe: Handler<'Subscribe'> = {
     const subscription: Subscription = {
       key: topicKey(phase.identity.tenant, topic),
       lane: [session.encoding, filter.canonical],
+      recovery: undefined,
     };
     phase.subscriptions.set(topic, subscription);
     ctx.counters.subscriptions(1);
     const command = { envelope, subscription };
-    const requested = ctx.topics.subscribe(subscription.key, subscription.lane, session);
+    const { key, lane } = subscription;
+    const requested = ctx.topics.subscribe(key, lane, session, envelope.data.since, session);
     return settle(requested, command, (answer) => finish(live, command, answer, ctx));
   },
-  finish: (live, command, answer, ctx) => finish(live, command, answer, ctx),
+
+  finish(live, command, answer, ctx) {
+    return command.subscription === undefined
+      ? subscribeInbox.finish(live, command, answer, ctx)
+      : finish(live, command, answer, ctx);
+  },
 };
 
-const finish: NonNullable<Handler<'Subscribe'>['finish']> = (
-  live,
-  { envelope, subscription },
-  answer,
-  ctx,
-): Outcome => {
-  const { topic, since } = envelope.data as { topic: TopicName; since?: unknown };
+function finish(
+  live: LiveSession,
+  { envelope, subscription }: WaitingCommand,
+  answer: Answer,
+  ctx: SessionContext,
+): Outcome {
+  const { topic, since } = envelope.data as { topic: TopicName; since?: Position };
   const { subscriptions } = live.phase;
   // Ended by the server, and perhaps subscribed anew, while the answer was on its way: that one is not ours to touch.
   const isCurrent = subscriptions.get(topic) === subscription;
@@ -53,11 +66,43 @@ const finish: NonNullable<Handler<'Subscribe'>['finish']> = (
     }
     return { do: 'refuse', refusal: answer.refusal };
   }
-  if (!isCurrent) return refuse('not_subscribed', `data.topic "${topic}" was ended meanwhile`);
-  // Nothing is stored yet, so that no position is ever in reach.
-  const recovery = since === undefined ? {} : { recovered: false };
-  return { do: 'reply', data: { topic, class: ctx.classOf(topic), ...recovery } };
-};
+  if (!isCurrent || subscription === undefined)
+    return refuse('not_subscribed', `data.topic "${topic}" was ended meanwhile`);
+  const data = { topic, class: ctx.classOf(topic) };
+  const { joined } = answer;
+  // A topic without a log has no position that could be in reach.
+  if (joined === undefined)
+    return { do: 'reply', data: since === undefined ? data : { ...data, recovered: false } };
+  const { position, recovered } = joined;
+  const reply = { ...data, ...position, ...(recovered === undefined ? {} : { recovered }) };
+  if (since === undefined || recovered === false) return { do: 'reply', data: reply };
+  const recovery = recoveryOf(live, topic, subscription, since, ctx);
+  subscription.recovery = recovery;
+  return { do: 'reply', data: reply, after: () => recovery.begin(joined) };
+}
+
+function recoveryOf(
+  { session }: LiveSession,
+  topic: TopicName,
+  subscription: Subscription,
+  since: Since,
+  ctx: SessionContext,
+): Recovery {
+  const { key, lane } = subscription;
+  const [, canonical] = lane;
+  const filter =
+    canonical === '' ? undefined : compileFilter(JSON.parse(canonical) as Record<string, unknown>);
+  const source = {
+    topic: key,
+    filter: typeof filter === 'string' ? undefined : filter, // it was compiled before: never a complaint
+    join: (from: Since, receiver: AnswerReceiver) => ctx.topics.subscribe(key, lane, session, from, receiver),
+    onLive: () => {
+      subscription.recovery = undefined;
+    },
+    onLost: () => session.endSubscription(topic, 'what was missed is not kept any more'),
+  };
+  return new Recovery(since, source, session, ctx);
+}
 
 function filterOf(
   conditions: Record<string, unknown> | undefined,
@@ -69,11 +114,4 @@ function filterOf(
   return canonical.length > filterCharsMax
     ? { ok: false, message: `a filter has at most ${filterCharsMax} characters as JSON` }
     : { ok: true, canonical };
-}
-
-/** One's own inbox is always readable; other names of the server take the permission spelled out. */
-function maySubscribe({ phase }: LiveSession, topic: TopicName): boolean {
-  const { permissions, userId } = phase.identity;
-  if (topic.startsWith('inbox:')) return topic === `inbox:${userId}`;
-  return permissions.allows('subscribe', topic);
 }

@@ -16,8 +16,9 @@ export interface OpenedDatabase {
   close(): void;
 }
 
-/** Throws a sentence with the name of the setting. */
+/** `:memory:` is a database of this process alone, gone with it. Throws a sentence with the name of the setting. */
 export function openDatabase(dataDir: string): OpenedDatabase {
+  if (dataDir === ':memory:') return openInMemory();
   mkdirSync(dataDir, { recursive: true });
   const lock = takeLock(dataDir);
   try {
@@ -39,6 +40,12 @@ export function openDatabase(dataDir: string): OpenedDatabase {
       { cause: error },
     );
   }
+}
+
+function openInMemory(): OpenedDatabase {
+  const database = new DatabaseSync(':memory:');
+  migrate(database);
+  return { database, close: () => database.close() };
 }
 
 /** The lock goes with the process, however it ends: it is one of the operating system. */

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import { Ajv } from 'ajv';
-import { clientData, serverData } from '#proto/data.ts';
+import { clientData } from '#proto/data.ts';
+import { serverData } from '#proto/server-data.ts';
 
 const specs = createRequire(import.meta.url)('@asyncapi/specs') as {
   schemas: Record<string, { definitions: Record<string, unknown> }>;

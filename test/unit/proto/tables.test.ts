@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { closeCodes } from '#proto/close-codes.ts';
-import { clientData, isClientType, serverData } from '#proto/data.ts';
+import { clientData, isClientType } from '#proto/data.ts';
+import { serverData } from '#proto/server-data.ts';
 import { bearerSubprotocolPrefix, encodings, subprotocols } from '#proto/envelope.ts';
 import { errorCodes, refusal } from '#proto/error-codes.ts';
 import { closeReasonBytesMax, topicCharsMax, userIdCharsMax } from '#proto/limits.ts';

@@ -3,15 +3,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GroupCommit, groupCommitLimits } from '../../../src/store/group-commit.ts';
 import type { AppendEntry, AppendResult, HistoryStore } from '../../../src/store/history-store.ts';
-import { MemoryHistoryStore } from '../../../src/store/memory-history-store.ts';
-import { entry } from '../../contract/history-store.ts';
+import { SqliteHistoryStore } from '../../../src/store/sqlite/sqlite-history-store.ts';
+import { entry } from '../../contract/entries.ts';
 import { ManualClock } from '../protect/manual-clock.ts';
 
 /** A store whose commits end when the test says so. */
-class SlowStore extends MemoryHistoryStore {
+class SlowStore extends SqliteHistoryStore {
   readonly batches: number[] = [];
   #release: (() => void)[] = [];
   failure: Error | undefined;
+
+  constructor() {
+    super(':memory:');
+  }
 
   override async append(entries: readonly AppendEntry[]): Promise<AppendResult[]> {
     this.batches.push(entries.length);
@@ -44,7 +48,7 @@ function open(store: HistoryStore, limits = {}) {
 }
 
 test('what arrives while a commit runs is the next batch, settled in order', async () => {
-  const store = new SlowStore('e');
+  const store = new SlowStore();
   const { commits, submit, settled, batches } = open(store);
   submit();
   await Promise.resolve();
@@ -63,7 +67,7 @@ test('what arrives while a commit runs is the next batch, settled in order', asy
 });
 
 test('what is submitted in one turn of the loop is one batch', async () => {
-  const store = new SlowStore('e');
+  const store = new SlowStore();
   const { submit } = open(store);
   for (let count = 0; count < 7; count++) submit();
   await store.releaseOne();
@@ -71,7 +75,7 @@ test('what is submitted in one turn of the loop is one batch', async () => {
 });
 
 test('a batch is bounded by messages and by bytes, and holds one message however large', async () => {
-  const store = new SlowStore('e');
+  const store = new SlowStore();
   const { submit, settled } = open(store, { batchMessagesMax: 3, batchBytesMax: 10_000 });
   for (let count = 0; count < 4; count++) submit();
   for (const bytes of [6_000, 6_000, 50_000]) submit({ payload: Buffer.alloc(bytes) });
@@ -81,7 +85,7 @@ test('a batch is bounded by messages and by bytes, and holds one message however
 });
 
 test('a full queue says so, stores nothing of what it refused, and takes more when there is room', async () => {
-  const store = new SlowStore('e');
+  const store = new SlowStore();
   const { submit, settled } = open(store, { queueMessagesMax: 2, queueBytesMax: 5_000 });
   assert.equal(submit({ payload: Buffer.alloc(6_000) }), 'full');
   assert.deepEqual([submit(), submit(), submit()], ['queued', 'queued', 'full']);
@@ -92,7 +96,7 @@ test('a full queue says so, stores nothing of what it refused, and takes more wh
 });
 
 test('a batch that fails is unavailable for each of it, and those behind go on', async () => {
-  const store = new SlowStore('e');
+  const store = new SlowStore();
   const { submit, settled, batches } = open(store, { batchMessagesMax: 2 });
   for (let count = 0; count < 3; count++) submit();
   store.failure = new Error('disk full');

@@ -1,0 +1,60 @@
+/** Fields that occur in what clients send and in what the server answers. */
+import { eventCharsMax, idCharsMax } from './limits.ts';
+import { topicPattern, userIdPattern } from './names.ts';
+import { type TSchema, Type } from './schema.ts';
+
+export const priorities = ['low', 'normal', 'high', 'critical'] as const;
+export type Priority = (typeof priorities)[number];
+
+export const topic = (description: string) => Type.String({ pattern: topicPattern, description });
+export const user = (description: string) => Type.String({ pattern: userIdPattern, description });
+export const payload = Type.Unknown({
+  description: 'Any JSON value, in msgpack also `bin`; passed on as it is.',
+});
+export const event = Type.Optional(
+  Type.String({
+    minLength: 1,
+    maxLength: eventCharsMax,
+    description: 'What kind of thing the payload is, for the receiver.',
+  }),
+);
+export const priority = Type.Optional(
+  Type.Union([Type.Literal('low'), Type.Literal('normal'), Type.Literal('high'), Type.Literal('critical')], {
+    description: '`critical` and `high` leave at once, `low` waits the longest. Default `normal`.',
+  }),
+);
+export const key = Type.Optional(
+  Type.String({
+    minLength: 1,
+    maxLength: idCharsMax,
+    description: 'Idempotency key where it should differ from the envelope `id`. Unique per sender.',
+  }),
+);
+export const ttlMs = Type.Optional(
+  Type.Integer({ minimum: 1, description: 'Not worth delivering after this long, milliseconds.' }),
+);
+export const position = Type.Object(
+  {
+    offset: Type.Integer({ minimum: 0, description: 'Place in the topic, from 1 without holes.' }),
+    epoch: Type.String({
+      minLength: 1,
+      maxLength: 32,
+      description: 'Identity of the stream that the offset counts in.',
+    }),
+  },
+  { description: 'A position in a topic.' },
+);
+export const offset = Type.Optional(
+  Type.Integer({ minimum: 1, description: 'Place in the topic; absent on volatile topics.' }),
+);
+export const epoch = Type.Optional(
+  Type.String({ description: 'Identity of the stream that `offset` counts in.' }),
+);
+
+export function withFields<Fields extends Record<string, TSchema>>(
+  title: string,
+  description: string,
+  fields: Fields,
+) {
+  return Type.Object(fields, { title, description });
+}

@@ -1,0 +1,58 @@
+/**
+ * Marks of this shard's logs on their way to the store, the younger of one user standing for the older.
+ * Thread: shard; one for all logs. Written in batches, so that a reader who acks every message costs one row a batch.
+ * Bounded: past the bound a mark of somebody new is refused. What waits is lost with the thread; the next mark says more.
+ */
+import type { TimerEntry } from '#kit/timer-wheel.ts';
+import type { ReceiptMark } from '../store/history-store.ts';
+import type { LogContext } from './ports.ts';
+
+/** How long a mark waits for others, milliseconds. */
+const waitMs = 200;
+/** Marks of one write. */
+const batchMax = 1000;
+const waitingMax = 20_000;
+
+export class MarkBuffer implements TimerEntry {
+  readonly #ctx: Pick<LogContext, 'clock' | 'timers' | 'store'>;
+  /** By topic, user and kind. */
+  readonly #waiting = new Map<string, ReceiptMark>();
+  #isScheduled = false;
+
+  constructor(ctx: Pick<LogContext, 'clock' | 'timers' | 'store'>) {
+    this.#ctx = ctx;
+  }
+
+  add(mark: ReceiptMark): 'taken' | 'full' {
+    const name = `${mark.topic}|${mark.user}|${mark.kind}`;
+    const known = this.#waiting.get(name);
+    if (known === undefined && this.#waiting.size >= waitingMax) return 'full';
+    if (known === undefined || known.offset < mark.offset) this.#waiting.set(name, mark);
+    this.#schedule();
+    return 'taken';
+  }
+
+  /** Called by the timer wheel. */
+  onDeadline(): void {
+    this.#isScheduled = false;
+    const batch = [...this.#waiting].slice(0, batchMax);
+    if (batch.length === 0) return;
+    const marks = batch.map(([, mark]) => mark);
+    const sent = this.#ctx.store.ask('mark', { marks }, (result) => {
+      // In the meantime a younger one may have come, which waits for the next write.
+      if (result !== undefined) for (const [name, mark] of batch) this.#forget(name, mark);
+      if (this.#waiting.size > 0) this.#schedule();
+    });
+    if (sent !== 'sent') this.#schedule();
+  }
+
+  #forget(name: string, mark: ReceiptMark): void {
+    if (this.#waiting.get(name) === mark) this.#waiting.delete(name);
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#ctx.timers.schedule(this.#ctx.clock.monotonicMs() + waitMs, this);
+  }
+}

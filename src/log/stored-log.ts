@@ -1,0 +1,145 @@
+/**
+ * A log whose record is the store: learns where it ends, and emits every entry once and in order, whatever was lost.
+ * Thread: the home's shard. Owned by durable-log.ts.
+ * Entries come as the store's answers, in order as a rule. Where one is missing (a store thread died between a commit and
+ * the word of it) the entries between are read from the store: they are committed, so they are there. [REC2]
+ */
+import type { TimerEntry } from '#kit/timer-wheel.ts';
+import { type TopicKey, type TopicName, topicOfKey } from '#proto/names.ts';
+import type { StoredMessage } from '../store/history-store.ts';
+import type { LogOwner } from './durable-log.ts';
+import { HotLog, type LogPublication } from './hot-log.ts';
+import type { LogContext, QueryRequest, QueryResult } from './ports.ts';
+import { publicationOf } from './replay.ts';
+
+/** Entries of one read. */
+const pageMax = 200;
+/** A read that failed is tried again after so long, milliseconds. */
+const retryMs = 500;
+/** Who asks before the end of the log is known; more are told to come back. */
+const waitingMax = 10_000;
+
+type OnKnown = (log: HotLog | undefined) => void;
+
+export class StoredLog implements TimerEntry {
+  readonly #topic: TopicKey;
+  readonly #ctx: LogContext;
+  readonly #owner: LogOwner;
+  /** Undefined until its end is known. */
+  #hot: HotLog | undefined;
+  #waiting: OnKnown[] = [];
+  #isReading = false;
+  /** The youngest entry that was heard of: everything up to it is to be emitted. */
+  #heardOf = 0;
+
+  constructor(topic: TopicKey, ctx: LogContext, owner: LogOwner) {
+    this.#topic = topic;
+    this.#ctx = ctx;
+    this.#owner = owner;
+  }
+
+  /** Nobody waits, nothing is read, nothing is at hand. */
+  get isIdle(): boolean {
+    return this.#waiting.length === 0 && !this.#isReading && (this.#hot === undefined || this.#hot.isCold);
+  }
+
+  /** Calls back now, or when the end of the log is known; with undefined when the store could not be asked. */
+  whenKnown(onKnown: OnKnown): void {
+    if (this.#hot !== undefined) return onKnown(this.#hot);
+    if (this.#waiting.length >= waitingMax) return onKnown(undefined);
+    this.#waiting.push(onKnown);
+    if (!this.#isReading) this.#readEnd();
+  }
+
+  /** Calls back when it is known anew how far back the store reaches, or could not be asked. */
+  refresh(hot: HotLog, onFresh: (isFresh: boolean) => void): void {
+    const sent = this.#ctx.store.ask('page', this.#endRequest, (page) => {
+      if (page !== undefined) hot.onPruned(page.firstOffset);
+      onFresh(page !== undefined);
+    });
+    if (sent !== 'sent') onFresh(false);
+  }
+
+  /** An entry was committed. Nothing, where it was heard of before. */
+  onStored(publication: LogPublication): void {
+    const { offset } = publication;
+    this.#hot ??= this.#known(offset - 1, 1);
+    if (offset <= this.#hot.position) return;
+    this.#heardOf = Math.max(this.#heardOf, offset);
+    if (offset > this.#hot.position + 1) return this.#readGap();
+    this.#push(this.#hot, publication);
+  }
+
+  /** Called by the timer wheel: a read that failed. */
+  onDeadline(): void {
+    this.#isReading = false;
+    this.#readGap();
+  }
+
+  get #name(): TopicName {
+    return topicOfKey(this.#topic);
+  }
+
+  get #endRequest(): QueryRequest<'page'> {
+    return { topic: this.#topic, view: 'log', limit: 0 };
+  }
+
+  #readEnd(): void {
+    this.#isReading = true;
+    const sent = this.#ctx.store.ask('page', this.#endRequest, (page) => {
+      this.#isReading = false;
+      this.#onEnd(page);
+    });
+    if (sent === 'sent') return;
+    this.#isReading = false;
+    this.#onEnd(undefined);
+  }
+
+  /** The word of an entry may have come first: then the end is known by it. */
+  #onEnd(page: QueryResult<'page'> | undefined): void {
+    if (page !== undefined) {
+      this.#hot ??= this.#known(page.lastOffset, page.firstOffset);
+      this.#hot.onPruned(page.firstOffset);
+    }
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const onKnown of waiting) onKnown(this.#hot);
+  }
+
+  #known(lastOffset: number, firstOffset: number): HotLog {
+    const epoch = this.#ctx.store.epoch as string; // it has answered
+    const log = { epoch, firstOffset, lastOffset, isStored: true };
+    return new HotLog(log, this.#ctx.windows, this.#owner.onCold);
+  }
+
+  #push(hot: HotLog, publication: LogPublication): void {
+    hot.push(publication, this.#ctx.clock.monotonicMs());
+    this.#owner.emit(publication);
+  }
+
+  #readGap(): void {
+    const hot = this.#hot as HotLog;
+    if (this.#isReading || this.#heardOf <= hot.position) return;
+    this.#isReading = true;
+    const request = {
+      ...{ topic: this.#topic, view: 'log' as const, limit: pageMax },
+      ...{ after: hot.position, before: this.#heardOf + 1 },
+    };
+    const sent = this.#ctx.store.ask('page', request, (page) => this.#onGap(hot, page));
+    if (sent !== 'sent') this.#onGap(hot, undefined);
+  }
+
+  #onGap(hot: HotLog, page: QueryResult<'page'> | undefined): void {
+    if (page === undefined || page.messages.length === 0) {
+      this.#ctx.timers.schedule(this.#ctx.clock.monotonicMs() + retryMs, this);
+      return;
+    }
+    this.#isReading = false;
+    for (const message of page.messages) this.#fill(hot, message);
+    this.#readGap();
+  }
+
+  #fill(hot: HotLog, message: StoredMessage): void {
+    if (message.offset > hot.position) this.#push(hot, publicationOf(this.#name, message));
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * History in PostgreSQL: the store of several servers, and of those who have one already.
+ * Thread: store. Appends have a connection of their own, everything else shares a few: a slow search delays no message.
+ */
+import type { ClientConfig } from 'pg';
+import {
+  type AppendEntry,
+  type AppendResult,
+  type HistoryStore,
+  type StoreQueries,
+  StoreUnavailableError,
+} from '../history-store.ts';
+import { Batch } from './append.ts';
+import { clientConfig, defaultOptions, type PostgresOptions } from './connect.ts';
+import { isStored } from './fate.ts';
+import { openDatabase } from './open-database.ts';
+import { findMessage, pageOf } from './pages.ts';
+import { Partitions } from './partitions.ts';
+import { Readers } from './readers.ts';
+import { markReceipts, receiptsOf } from './receipts.ts';
+import { searchMessages } from './search.ts';
+import { CommitUnknownError, sqlStateOf } from './sql.ts';
+import { TopicIds } from './topic-rows.ts';
+import { erase, prune, statsOf, topicsOf } from './upkeep.ts';
+import { Writer } from './writer.ts';
+
+type Request<Name extends keyof StoreQueries> = Parameters<StoreQueries[Name]>[0];
+type Result<Name extends keyof StoreQueries> = ReturnType<StoreQueries[Name]>;
+
+/** Nothing is stored, and the same may succeed at once. */
+const deadlocks = new Set(['40P01', '40001']);
+
+export class PostgresHistoryStore implements HistoryStore {
+  readonly epoch: string;
+  readonly #options: PostgresOptions;
+  readonly #partitions: Partitions;
+  readonly #writer: Writer;
+  readonly #readers: Readers;
+  readonly #topicIds = new TopicIds();
+
+  /** Rejects with a sentence when the database cannot be used. */
+  static async open(
+    databaseUrl: string,
+    options: Partial<PostgresOptions> = {},
+  ): Promise<PostgresHistoryStore> {
+    const all = { ...defaultOptions, ...options };
+    const config = clientConfig(databaseUrl, all);
+    const partitions = new Partitions();
+    const { searchLanguage } = all;
+    const epoch = await openDatabase(databaseUrl, config, { partitions, searchLanguage });
+    return new PostgresHistoryStore(epoch, config, all, partitions);
+  }
+
+  private constructor(epoch: string, config: ClientConfig, options: PostgresOptions, partitions: Partitions) {
+    this.epoch = epoch;
+    this.#options = options;
+    this.#partitions = partitions;
+    this.#writer = new Writer(config);
+    this.#readers = new Readers(config, options.readersMax);
+  }
+
+  async append(entries: readonly AppendEntry[]): Promise<AppendResult[]> {
+    if (entries.length === 0) return [];
+    await this.#partitions.ensure(entries, (work) => this.#writer.transaction(work));
+    try {
+      return await this.#append(entries);
+    } catch (error) {
+      // Two waited for each other (an edit and an erasure), and this one was chosen to give way.
+      if (!deadlocks.has(sqlStateOf(error) ?? '')) throw refusal('a batch', error);
+    }
+    return refusing('a batch', () => this.#append(entries));
+  }
+
+  page(request: Request<'page'>): Result<'page'> {
+    return refusing('a page', () => this.#readers.read((sql) => pageOf(sql, request)));
+  }
+
+  find(request: Request<'find'>): Result<'find'> {
+    return refusing('a message', () => this.#readers.read((sql) => findMessage(sql, request)));
+  }
+
+  search(request: Request<'search'>): Result<'search'> {
+    const { searchLanguage } = this.#options;
+    return refusing('a search', () =>
+      this.#readers.read((sql) => searchMessages(sql, request, searchLanguage)),
+    );
+  }
+
+  mark({ marks }: Request<'mark'>): Result<'mark'> {
+    return refusing('receipts', () => this.#readers.read((sql) => markReceipts(sql, marks)));
+  }
+
+  receipts(request: Request<'receipts'>): Result<'receipts'> {
+    return refusing('receipts', () => this.#readers.read((sql) => receiptsOf(sql, request)));
+  }
+
+  erase(request: Request<'erase'>): Result<'erase'> {
+    return refusing('an erasure', () => erase(this.#readers, request));
+  }
+
+  stats(request: Request<'stats'>): Result<'stats'> {
+    return refusing('statistics', () => this.#readers.longTransaction((sql) => statsOf(sql, request)));
+  }
+
+  topics(request: Parameters<HistoryStore['topics']>[0]): ReturnType<HistoryStore['topics']> {
+    return refusing('topics', () => this.#readers.read((sql) => topicsOf(sql, request)));
+  }
+
+  prune(request: Parameters<HistoryStore['prune']>[0]): ReturnType<HistoryStore['prune']> {
+    return refusing('retention', () => this.#readers.transaction((sql) => prune(sql, request)));
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close();
+    await this.#readers.close();
+  }
+
+  async #append(entries: readonly AppendEntry[]): Promise<AppendResult[]> {
+    const batch = new Batch(entries, this.#topicIds, this.#options.searchLanguage);
+    try {
+      await this.#writer.transaction((sql) => batch.run(sql));
+    } catch (error) {
+      if (!(error instanceof CommitUnknownError)) throw error;
+      await this.#settle(batch, error);
+    }
+    batch.onStored();
+    return batch.results;
+  }
+
+  /** Resolves when the batch is stored after all. */
+  async #settle(batch: Batch, error: CommitUnknownError): Promise<void> {
+    if (batch.evidence === undefined) return;
+    const { fateTimeoutMs } = this.#options;
+    const stored = await isStored(batch.evidence, fateTimeoutMs, (run) => this.#writer.ask(run));
+    if (stored === true) return;
+    const isFateUnknown = stored === undefined;
+    throw new StoreUnavailableError('PostgreSQL refused a batch', { cause: error, isFateUnknown });
+  }
+}
+
+async function refusing<Answer>(what: string, ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    throw refusal(what, error);
+  }
+}
+
+function refusal(what: string, cause: unknown): StoreUnavailableError {
+  if (cause instanceof StoreUnavailableError) return cause;
+  return new StoreUnavailableError(`PostgreSQL refused ${what}`, { cause });
+}

@@ -1,0 +1,191 @@
+/** PostgreSQL keeps the contract of the store; one server for the file, a database for each claim. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { StoreUnavailableError } from '../../src/store/history-store.ts';
+import { PostgresHistoryStore } from '../../src/store/postgres/postgres-history-store.ts';
+import { type Postgres, startPostgres } from '../kit/postgres.ts';
+import { ann, ben, boundsOf, direct, entry, found, offsets, pageOf, startMs, topic } from './entries.ts';
+import { historyStoreContract } from './history-store.ts';
+import { newDatabase, withClient } from './postgres-databases.ts';
+
+let server: Postgres;
+before(async () => {
+  server = await startPostgres();
+});
+after(() => server.close());
+
+historyStoreContract('PostgreSQL', async () => PostgresHistoryStore.open(await newDatabase(server)));
+
+function partitionsOf(url: string): Promise<string[]> {
+  return withClient(url, async (client) => {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'messages'::regclass ORDER BY 1`,
+    );
+    return rows.map(({ name }) => name);
+  });
+}
+
+test('PostgreSQL: what was stored is there when it is opened again, under the same epoch', async () => {
+  const url = await newDatabase(server);
+  const first = await PostgresHistoryStore.open(url);
+  const kept = entry({ key: 'k' });
+  await first.append([kept, entry()]);
+  await first.close();
+  const second = await PostgresHistoryStore.open(url);
+  assert.equal(second.epoch, first.epoch);
+  assert.deepEqual(await second.append([entry({ key: 'k' }), entry()]), [
+    { state: 'duplicate', messageId: kept.messageId, offset: 1, copyOffset: undefined },
+    { state: 'stored', offset: 3, copyOffset: undefined },
+  ]);
+  await second.close();
+  const other = await PostgresHistoryStore.open(await newDatabase(server));
+  assert.notEqual(other.epoch, first.epoch);
+  await other.close();
+});
+
+test('PostgreSQL: servers that start together on a new database agree', async () => {
+  const url = await newDatabase(server);
+  const stores = await Promise.all(Array.from({ length: 4 }, () => PostgresHistoryStore.open(url)));
+  assert.equal(new Set(stores.map(({ epoch }) => epoch)).size, 1);
+  await Promise.all(stores.map((store) => store.close()));
+});
+
+test('PostgreSQL: two servers may append to the same topics at the same time', async () => {
+  const url = await newDatabase(server);
+  const stores = await Promise.all([PostgresHistoryStore.open(url), PostgresHistoryStore.open(url)]);
+  const names = Array.from({ length: 6 }, (_, index) => `t:${index}`);
+  const results = await Promise.all(
+    stores.map(async (store, side) => {
+      const answered: [name: string, offset: number][] = [];
+      for (let round = 0; round < 40; round++) {
+        // New topics in each round, in opposite orders.
+        const all = [...names, `new:${round}`, `late:${round}`];
+        const batch = (side === 0 ? all : all.toReversed()).map((name) => ({
+          name,
+          given: entry({ topic: topic(name) }),
+        }));
+        const offsetsGiven = offsets(await store.append(batch.map(({ given }) => given)));
+        for (const [index, { name }] of batch.entries()) answered.push([name, offsetsGiven[index] as number]);
+      }
+      return answered;
+    }),
+  );
+  for (const name of names) {
+    const given = results.flat().filter(([where]) => where === name);
+    assert.deepEqual(
+      given.map(([, offset]) => offset).sort((a, b) => a - b),
+      Array.from({ length: 80 }, (_, index) => index + 1),
+    );
+    assert.deepEqual(await boundsOf(stores[0], topic(name)), [1, 80]);
+  }
+  const keyed = await Promise.all(stores.map((store) => store.append([entry({ key: 'k' })])));
+  assert.deepEqual(keyed.map(([result]) => result!.state).sort(), ['duplicate', 'stored']);
+  await Promise.all(stores.map((store) => store.close()));
+});
+
+test('PostgreSQL: people can read it with SQL', async () => {
+  const url = await newDatabase(server);
+  const store = await PostgresHistoryStore.open(url);
+  await store.append([entry({ event: 'note', timestampMs: startMs + 123 }), direct(ann, ben)]);
+  await withClient(url, async (client) => {
+    const { rows } = await client.query(
+      `SELECT tenant, name, "offset"::int, sender, peer, event, created_at FROM messages JOIN topics USING (topic_id)
+       ORDER BY name`,
+    );
+    assert.deepEqual(
+      rows.map(({ created_at: _createdAt, ...row }) => Object.values(row)),
+      [
+        ['default', 'chat:a', 1, 'ann', null, 'note'],
+        ['default', 'inbox:ann', 1, 'ann', 'ben', null],
+        ['default', 'inbox:ben', 1, 'ann', 'ann', null],
+      ],
+    );
+    assert.equal(rows[0].created_at.toISOString(), '2026-01-01T00:00:00.123Z');
+  });
+  await store.close();
+});
+
+test('PostgreSQL: months get their partitions ahead, and what has none is kept all the same', async () => {
+  const url = await newDatabase(server);
+  const store = await PostgresHistoryStore.open(url);
+  const atOpen = await partitionsOf(url);
+  assert.equal(atOpen.length, 3, 'this month, the next, and the net below');
+  await store.append([entry({ timestampMs: Date.UTC(2031, 11, 31, 23, 59, 59, 999) })]);
+  const fresh = (await partitionsOf(url)).filter((name) => !atOpen.includes(name));
+  assert.deepEqual(fresh, ['messages_2031_12', 'messages_2032_01']);
+  // As an import would: more months than one batch may make.
+  const many = Array.from({ length: 40 }, (_, month) => entry({ timestampMs: Date.UTC(2000, month, 5) }));
+  await store.append(many);
+  assert.deepEqual((await partitionsOf(url)).length, 5);
+  await withClient(url, async (client) => {
+    const { rows } = await client.query('SELECT count(*)::int AS count FROM messages_default');
+    assert.equal(rows[0].count, 40);
+  });
+  assert.equal((await pageOf(store, topic('chat:a'))).length, 41);
+  await store.close();
+});
+
+test('PostgreSQL: a month whose partition cannot be made goes to the net below, without waiting long', async () => {
+  const url = await newDatabase(server);
+  const store = await PostgresHistoryStore.open(url);
+  await withClient(url, async (client) => {
+    await client.query('BEGIN; SELECT count(*) FROM messages');
+    assert.deepEqual(offsets(await store.append([entry({ timestampMs: Date.UTC(2031, 5) })])), [1]);
+  });
+  assert.deepEqual(offsets(await store.append([entry({ timestampMs: Date.UTC(2031, 5, 2) })])), [2]);
+  assert.ok(!(await partitionsOf(url)).includes('messages_2031_06'));
+  await store.close();
+});
+
+test('PostgreSQL: a batch that fails stores nothing of itself, and the next one goes on without a hole', async () => {
+  const store = await PostgresHistoryStore.open(await newDatabase(server));
+  await store.append([entry()]);
+  const broken = entry({ messageId: 'no id' as never, topic: topic('new') });
+  await assert.rejects(store.append([entry(), entry(), broken]), StoreUnavailableError);
+  const twice = entry();
+  await assert.rejects(store.append([twice, twice]), StoreUnavailableError);
+  assert.deepEqual(offsets(await store.append([entry(), entry({ topic: topic('new') })])), [2, 1]);
+  await store.close();
+});
+
+test('PostgreSQL: appends that are asked for at once take turns', async () => {
+  const store = await PostgresHistoryStore.open(await newDatabase(server));
+  const results = await Promise.all(Array.from({ length: 10 }, () => store.append([entry(), entry()])));
+  assert.deepEqual(
+    results.flatMap(offsets),
+    Array.from({ length: 20 }, (_, index) => index + 1),
+  );
+  await store.close();
+  await assert.rejects(store.append([entry()]), StoreUnavailableError);
+});
+
+test('PostgreSQL: a key is good for a day, even when its message is gone', async () => {
+  const url = await newDatabase(server);
+  const store = await PostgresHistoryStore.open(url);
+  const [young, old] = [entry({ key: 'young', timestampMs: Date.now() }), entry({ key: 'old' })];
+  await store.append([old, young]);
+  assert.equal(await store.prune({ topic: topic('chat:a'), beforeMs: Date.now() + 1, limit: 10 }), 2);
+  const again = [entry({ key: 'young' }), entry({ key: 'old' })];
+  assert.deepEqual(offsets(await store.append(again)), [2, 3]);
+  await withClient(url, (client) =>
+    client.query(`UPDATE message_keys SET created_at = created_at - interval '24 hours' WHERE key = 'young'`),
+  );
+  assert.equal(await store.prune({ topic: topic('chat:a'), beforeMs: 0, limit: 10 }), 0);
+  assert.deepEqual(offsets(await store.append([entry({ key: 'young' })])), [4]);
+  await store.close();
+});
+
+test('PostgreSQL: a search knows the language that it is told, and the start says when there is no such one', async () => {
+  const url = await newDatabase(server);
+  const store = await PostgresHistoryStore.open(url, { searchLanguage: 'english' });
+  const message = entry({ text: 'The runners were running through the cities' });
+  await store.append([message]);
+  assert.deepEqual(await found(store, 'run city'), [message.messageId]);
+  assert.deepEqual(await found(store, 'the runner'), [message.messageId]);
+  assert.deepEqual(await found(store, 'walk'), []);
+  await store.close();
+  await assert.rejects(
+    PostgresHistoryStore.open(url, { searchLanguage: "klingon'" }),
+    /DATABASE_URL is .*no text search configuration "klingon'"/,
+  );
+});
