@@ -1,7 +1,7 @@
 /** Machine-readable descriptions of the wire protocol: JSON Schema and AsyncAPI 3. Pure; called by generate.ts. */
 import { clientData } from '#proto/data.ts';
-import { serverData } from '#proto/server-data.ts';
 import { ClientEnvelopeShape, subprotocols } from '#proto/envelope.ts';
+import { serverData } from '#proto/server-data.ts';
 
 export function jsonSchema(): object {
   return {

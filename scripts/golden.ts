@@ -36,6 +36,7 @@ const messageId = '019b76da-a800-7000-8000-000000000001' as MessageId;
 const topic = 'chat:lobby' as TopicName;
 const from = 'ann' as UserId;
 const to = 'ben@example.com' as UserId;
+const inbox = `inbox:${to}` as TopicName;
 /** Every kind of value that both encodings have. */
 const payload = {
   text: 'Grüße, 世界 😀',
@@ -61,26 +62,69 @@ const clientGoldens = [
   ofClient('Broadcast', { payload }, 'Everyone'),
   ofClient('DirectMessage', { to, payload, event: 'said', priority: 'critical', key: 'k2' }),
   ofClient('History', { topic, before: 42, after: 7, limit: 2 }),
+  ofClient('History', { with: to, before: 42, after: 7, limit: 2 }, 'With'),
+  ofClient('Search', { query: 'blue "fast car" -slow or green', topic, from: to, limit: 2 }),
+  ofClient('Search', { query: 'lunch', with: to, limit: 2 }, 'With'),
+  ofClient('Edit', { messageId, payload }),
+  ofClient('Delete', { messageId }),
+  ofClient('Ack', { topic, offset: 42 }),
+  ofClient('Read', { topic, offset: 41 }),
+  ofClient('DeliveryStatus', { messageId }),
 ];
 
+const connected = {
+  sessionId: 'n1-0-1',
+  userId: from,
+  tenant: 'default',
+  node: 'n1',
+  shard: 0,
+  heartbeatMs: 30_000,
+  maxMessageBytes: 65_536,
+  serverVersion: '1.0.0',
+};
+const editId = '019b76da-a800-7000-8000-000000000002' as MessageId;
+
 const serverGoldens = [
-  reply('Connect', {
-    sessionId: 'n1-0-1',
-    userId: from,
-    tenant: 'default',
-    node: 'n1',
-    shard: 0,
-    heartbeatMs: 30_000,
-    maxMessageBytes: 65_536,
-    serverVersion: '1.0.0',
-  }),
+  reply('Connect', connected),
+  reply('Connect', { ...connected, inbox: { offset: 7, epoch: 'k3f9' } }, 'Inbox'),
   reply('Auth', { expiresAt: timestamp + 3_600_000 }),
   reply('Subscribe', { topic, class: 'volatile', recovered: false }),
+  reply('Subscribe', { topic, class: 'durable', offset: 42, epoch: 'k3f9', recovered: true }, 'Durable'),
   reply('Unsubscribe', { topic }),
   reply('Message', { op: 'Broadcast', messageId, topic, offset: 42, epoch: 'k3f9', duplicate: true }),
   reply('History', {
-    ...{ topic, epoch: 'k3f9', lastOffset: 42, hasMore: true },
+    ...{ topic, epoch: 'k3f9', firstOffset: 1, lastOffset: 42, hasMore: true },
     messages: [{ id: messageId, offset: 41, from, event: 'said', priority: 'high', payload, timestamp }],
+  }),
+  reply(
+    'History',
+    {
+      ...{ topic: inbox, with: from, epoch: 'k3f9', firstOffset: 3, lastOffset: 43, hasMore: false },
+      messages: [
+        { id: messageId, offset: 41, from, to, payload, timestamp, editedAt: timestamp + 1000 },
+        { id: editId, offset: 43, from: to, to: from, payload: null, timestamp, deletedAt: timestamp + 2000 },
+      ],
+    },
+    'With',
+  ),
+  reply('Search', {
+    hasMore: false,
+    messages: [
+      {
+        ...{ id: messageId, offset: 41, from, event: 'said', priority: 'high', payload, timestamp },
+        ...{ editedAt: timestamp + 1000, topic, rank: 0.75 },
+      },
+    ],
+  }),
+  reply('Edit', { messageId, editedAt: timestamp + 1000, offset: 43, epoch: 'k3f9' }),
+  reply('Delete', { messageId, deletedAt: timestamp + 2000, offset: 44, epoch: 'k3f9' }),
+  reply('Mark', { op: 'Ack', topic, offset: 42 }),
+  reply('DeliveryStatus', {
+    messageId,
+    recipients: [
+      { user: to, delivered: true, read: true, at: timestamp + 3000 },
+      { user: 'cat', delivered: true, read: false, at: timestamp + 1000 },
+    ],
   }),
   reply('Subscription', { topic, active: false, reason: 'permission_denied' }),
   published({
@@ -102,10 +146,14 @@ const serverGoldens = [
     { type: 'Broadcast', id: messageId, topic, from, payload: payloadOf({ image: bin }), timestamp },
     'Binary',
   ),
+  missed(
+    { type: 'Broadcast', id: messageId, topic, offset: 42, from, payload: payloadOf(payload), timestamp },
+    'Replay',
+  ),
   published({
     type: 'DirectMessage',
     id: messageId,
-    topic: `inbox:${to}` as TopicName,
+    topic: inbox,
     from,
     to,
     event: 'said',
@@ -113,11 +161,43 @@ const serverGoldens = [
     payload: payloadOf(payload),
     timestamp,
   }),
+  missed(
+    {
+      ...{ type: 'DirectMessage', id: messageId, topic: inbox, offset: 41, from, to },
+      ...{ payload: payloadOf(payload), timestamp },
+    },
+    'Replay',
+  ),
+  published({
+    ...{ type: 'Edited', id: editId, topic, offset: 43, from, target: messageId },
+    ...{ payload: payloadOf(payload), timestamp },
+  }),
+  published({
+    ...{ type: 'Deleted', id: editId, topic, offset: 44, from, target: messageId },
+    ...{ payload: payloadOf(null), timestamp },
+  }),
+  missed(
+    {
+      ...{ type: 'Deleted', id: messageId, topic, offset: 41, from, target: messageId },
+      ...{ payload: payloadOf(null), timestamp },
+    },
+    'Replay',
+  ),
+  ofServer({ type: 'Receipt', data: { topic, user: to, kind: 'read', offset: 41 }, timestamp }),
+  ofServer(
+    { type: 'Receipt', data: { with: to, user: to, kind: 'delivered', offset: 41 }, timestamp },
+    'With',
+  ),
   ofServer({ type: 'System', data: { event: 'draining', reconnectAfterMs: 1500 }, timestamp }, 'Draining'),
   ofServer(
     { type: 'System', data: { event: 'token_expiring', expiresAt: timestamp + 30_000 }, timestamp },
     'TokenExpiring',
   ),
+  ofServer(
+    { type: 'System', data: { event: 'degraded', dependency: 'store', retryAfterMs: 2000 }, timestamp },
+    'Degraded',
+  ),
+  ofServer({ type: 'System', data: { event: 'restored', dependency: 'store' }, timestamp }, 'Restored'),
   ofServer({ type: 'Pong', id: 'c1', data: { sentAt: timestamp, nested: { list: [1, 2, 3] } }, timestamp }),
   ofServer({
     type: 'Error',
@@ -164,12 +244,12 @@ function ofClient<Type extends ClientEnvelope['type']>(
   };
 }
 
-/** A `Status`. `op` is the variant unless `data` says otherwise. */
-function reply(variant: string, data: object): Golden {
+/** A `Status`. `op` is the variant unless `data` says otherwise; `form` names one of several of a variant. */
+function reply(variant: string, data: object, form?: string): Golden {
   const isAnswer = variant !== 'Connect' && variant !== 'Subscription';
   return ofServer(
     { type: 'Status', ...(isAnswer ? { id: 'c1' } : {}), data: { op: variant, ...data }, timestamp },
-    variant,
+    form === undefined ? variant : `${variant}-${form}`,
   );
 }
 
@@ -182,12 +262,17 @@ function ofServer(envelope: ServerEnvelope, variant?: string): Golden {
   };
 }
 
-function published(publication: Publication, variant?: string): Golden {
+/** As who comes back gets it. */
+function missed(publication: Publication, variant: string): Golden {
+  return published(publication, variant, true);
+}
+
+function published(publication: Publication, variant?: string, isReplay = false): Golden {
   return {
     name: nameOf('server', publication.type, variant),
     side: 'server',
     type: publication.type,
-    encode: (encoding) => messageIn(encodePublication(publication, encoding)),
+    encode: (encoding) => messageIn(encodePublication(publication, encoding, isReplay)),
   };
 }
 

@@ -1,7 +1,6 @@
 /** docs/PROTOCOL.md from the schemas and tables of proto/. Pure; called by generate.ts. */
 import { closeCodes } from '#proto/close-codes.ts';
 import { clientData } from '#proto/data.ts';
-import { serverData } from '#proto/server-data.ts';
 import { subprotocols } from '#proto/envelope.ts';
 import { errorCodes } from '#proto/error-codes.ts';
 import {
@@ -14,6 +13,7 @@ import {
   undecodableFramesMax,
 } from '#proto/limits.ts';
 import { topicPattern, userIdPattern } from '#proto/names.ts';
+import { serverData } from '#proto/server-data.ts';
 import { jwtAlgorithms } from '#proto/token.ts';
 
 interface Schema {

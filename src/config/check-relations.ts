@@ -1,4 +1,5 @@
 /** What must hold between settings; each alone may be right and the start still wrong. */
+import { retentionMinMs } from './config-schema.ts';
 import type { Config } from './load-config.ts';
 
 /** A flush is delivered in pieces of up to so many bytes (topic/fanout.ts). */
@@ -23,6 +24,10 @@ export function checkRelations(config: Config): string | undefined {
   }
   if (config.failpoints && config.isProduction) {
     return 'FAILPOINTS is true; allowed in production is false';
+  }
+  const shortLived = config.topics.find(({ retentionMs = retentionMinMs }) => retentionMs < retentionMinMs);
+  if (shortLived !== undefined) {
+    return `CARILLON_CONFIG: retention of ${JSON.stringify(shortLived.match)} is ${shortLived.retentionMs}ms; allowed is at least 1d`;
   }
   return checkKeys(config);
 }

@@ -63,6 +63,9 @@ function secret<Value>(plain: Setting<Value>): Setting<Value> {
   return { ...plain, isSecret: true };
 }
 
+/** A key answers with its first result for so long (protocol section 3), so its message is kept for so long. */
+export const retentionMinMs = 86_400_000;
+
 const inProduction = (there: string, elsewhere: string) => (s: Surroundings) =>
   s.isProduction ? there : elsewhere;
 
@@ -102,8 +105,8 @@ export const settings = {
   ),
   retentionMs: optional(
     'RETENTION',
-    duration(60_000, 100 * 365 * 86_400_000),
-    'How long messages are kept; `retention` of a topic rule goes before it. Default: for ever.',
+    duration(retentionMinMs, 100 * 365 * 86_400_000),
+    'How long messages are kept, at least 1d; `retention` of a topic rule goes before it. Default: for ever.',
   ),
   nodeId: setting(
     'NODE_ID',

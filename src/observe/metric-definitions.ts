@@ -111,6 +111,7 @@ export const metricDefinitions = {
       values: ['stored', 'failed'],
     },
   ),
+  storePruned: counter('store_pruned_total', 'Entries of topics that were taken away because of their age'),
   storeCommit: histogram(
     'store_commit_seconds',
     'One transaction of the store: a batch of messages and its commit',

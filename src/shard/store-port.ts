@@ -33,8 +33,9 @@ export class StorePort implements LogStore {
   readonly #appends = new Map<number, Unsettled>();
   readonly #questions = new Map<number, (result: unknown) => void>();
   #epoch: string | undefined;
-  /** The store's thread is there. */
-  #isUp = false;
+  /** At the start, and before the store's first word, nothing is refused: what is asked waits for it. */
+  #state: 'starting' | 'up' | 'down' = 'starting';
+  readonly #early: (() => void)[] = [];
   #last = 0;
 
   constructor(links: ThreadLinks) {
@@ -46,12 +47,14 @@ export class StorePort implements LogStore {
   }
 
   append = (request: AppendRequest, onSettled: (settled: AppendSettled) => void): Sent => {
-    if (!this.#isUp) return 'down';
+    if (this.#state === 'down') return 'down';
     if (this.#appends.size >= unsettledMax) return 'full';
     const body = bodyOf(request);
     const correlation = this.#nextCorrelation();
-    const sent = this.#links.send(storePeer, 'storeAppend', correlation, body);
-    if (sent !== 'taken') return sent === 'down' ? 'down' : 'full';
+    if (this.#state === 'up') {
+      const sent = this.#links.send(storePeer, 'storeAppend', correlation, body);
+      if (sent !== 'taken') return sent === 'down' ? 'down' : 'full';
+    }
     this.#appends.set(correlation, { body, onSettled });
     return 'sent';
   };
@@ -61,8 +64,14 @@ export class StorePort implements LogStore {
     request: QueryRequest<Name>,
     onResult: (result: QueryResult<Name> | undefined) => void,
   ): Sent => {
-    if (!this.#isUp) return 'down';
-    if (this.#questions.size >= unsettledMax) return 'full';
+    if (this.#state === 'down') return 'down';
+    if (this.#questions.size + this.#early.length >= unsettledMax) return 'full';
+    if (this.#state === 'starting') {
+      this.#early.push(() => {
+        if (this.ask(name, request, onResult) !== 'sent') onResult(undefined);
+      });
+      return 'sent';
+    }
     const correlation = this.#nextCorrelation();
     const sent = this.#links.send(storePeer, 'storeQuery', correlation, [name, packObject(request)]);
     if (sent !== 'taken') return sent === 'down' ? 'down' : 'full';
@@ -73,14 +82,16 @@ export class StorePort implements LogStore {
   /** A store thread is there: the first one, or one after a death. */
   onHello(epoch: string): void {
     this.#epoch = epoch;
-    this.#isUp = true;
+    this.#state = 'up';
     for (const [correlation, { body }] of this.#appends) {
       this.#links.send(storePeer, 'storeReappend', correlation, body);
     }
+    for (const ask of this.#early.splice(0)) ask();
   }
 
   onDown(): void {
-    this.#isUp = false;
+    this.#state = 'down';
+    for (const ask of this.#early.splice(0)) ask();
     const questions = [...this.#questions.values()];
     this.#questions.clear();
     for (const onResult of questions) onResult(undefined);

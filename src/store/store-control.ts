@@ -14,7 +14,9 @@ import { MetricsRow } from '../observe/metrics-table.ts';
 import { packMsgpack } from '../wire/codec.ts';
 import { GroupCommit, groupCommitLimits } from './group-commit.ts';
 import type { AppendEntry, HistoryStore } from './history-store.ts';
+import { Retention } from './retention.ts';
 import { searchText } from './search-text.ts';
+import { PostgresHistoryStore } from './postgres/postgres-history-store.ts';
 import { SqliteHistoryStore } from './sqlite/sqlite-history-store.ts';
 import { probeEveryMs, StoreBreaker } from './store-breaker.ts';
 import { type StoreIntakeContext, takeStoreRecord } from './store-intake.ts';
@@ -51,9 +53,10 @@ export async function runStore({ config, shared, metricsRow }: StoreStart, port:
 }
 
 /** Rejects with a sentence that names the setting. */
-async function openStore({ databaseUrl, dataDir }: Config): Promise<HistoryStore> {
-  if (databaseUrl !== undefined) throw new Error('DATABASE_URL: not yet');
-  return new SqliteHistoryStore(dataDir);
+async function openStore({ databaseUrl, dataDir, searchLanguage }: Config): Promise<HistoryStore> {
+  return databaseUrl === undefined
+    ? new SqliteHistoryStore(dataDir)
+    : PostgresHistoryStore.open(databaseUrl, { searchLanguage });
 }
 
 class StoreThread {
@@ -62,6 +65,7 @@ class StoreThread {
   readonly #links = new Map<ShardId, ThreadLink>();
   readonly #intake: StoreIntakeContext;
   readonly #breaker: StoreBreaker;
+  readonly #retention: Retention;
   readonly #log: Logger;
   #isTurnScheduled = false;
 
@@ -81,6 +85,15 @@ class StoreThread {
       textOf: (entry) => searchText(config.topics, entry),
       linkTo: (shard) => this.#links.get(shard),
     };
+    this.#retention = new Retention({
+      store,
+      clock: systemClock,
+      rules: config.topics,
+      retentionMs: config.retentionMs,
+      onPruned: (entryCount) => metrics.add('storePruned', entryCount),
+      onFailure: (error) => log.error({ err: error }, 'what is too old could not be taken away'),
+    });
+    this.#retention.start();
     setInterval(() => this.#turn(), tickMs);
   }
 
@@ -131,6 +144,7 @@ class StoreThread {
   /** What was submitted is committed first. */
   async #end(): Promise<void> {
     this.#breaker.close();
+    this.#retention.stop();
     await this.#intake.commits.settled();
     await this.#store.close();
     process.exit(0);

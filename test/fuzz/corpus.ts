@@ -2,6 +2,7 @@
 import { createSigner } from 'fast-jwt';
 import { Packr } from 'msgpackr';
 import type { Encoding } from '#proto/envelope.ts';
+import type { MessageId } from '#proto/names.ts';
 import { goldens } from '../../scripts/golden.ts';
 import { testSecret } from '../kit/test-server.ts';
 import { bytes, nestedArrays, nestedMaps, pack, uint16, uint32 } from '../unit/wire/msgpack-bytes.ts';
@@ -17,6 +18,12 @@ function fixedToken(sub: string, exp: number): string {
 const fuzzUser = 'ann';
 export const fuzzToken = fixedToken(fuzzUser, farAway);
 
+/** Messages that are stored before a session begins, by the fuzzed user. */
+export const storedIds = Array.from(
+  { length: 8 },
+  (_, index) => `019b76da-a800-7000-8000-00000000000${index + 1}` as MessageId,
+);
+
 /** Good commands, said in both encodings: the ones that reach the handlers. */
 export const commands: readonly object[] = [
   { type: 'Auth', id: 'a1', data: { token: fuzzToken } },
@@ -28,6 +35,10 @@ export const commands: readonly object[] = [
   { type: 'Subscribe', id: 's1', data: { topic: 'chat:lobby' } },
   { type: 'Subscribe', id: 's2', data: { topic: 'room/1', since: { offset: 3, epoch: 'e' } } },
   { type: 'Subscribe', id: 's3', data: { topic: 'inbox:ann' } },
+  { type: 'Subscribe', id: 's6', data: { topic: 'inbox:ann', since: { offset: 0, epoch: 'e1' } } },
+  { type: 'Subscribe', id: 's7', data: { topic: 'chat:lobby', since: { offset: 2, epoch: 'e1' } } },
+  { type: 'Subscribe', id: 's8', data: { topic: 'cache:a', since: { offset: 1, epoch: 'e1' } } },
+  { type: 'Subscribe', id: 's9', data: { topic: 'live:a' } },
   { type: 'Subscribe', id: 's4', data: { topic: 'sys:all' } },
   {
     type: 'Subscribe',
@@ -46,6 +57,23 @@ export const commands: readonly object[] = [
   { type: 'History', id: 'h1', data: { topic: 'chat:lobby' } },
   { type: 'History', id: 'h2', data: { topic: 'news', after: 3, before: 9, limit: 200 } },
   { type: 'History', id: 'h3', data: { topic: 'inbox:ben' } },
+  { type: 'History', id: 'h4', data: { with: 'ben', limit: 10 } },
+  { type: 'Search', id: 'f1', data: { query: 'hi -there or "a phrase"', topic: 'chat:lobby' } },
+  { type: 'Search', id: 'f2', data: { query: 'hi', from: 'ann', limit: 3 } },
+  { type: 'Search', id: 'f3', data: { query: 'hi', with: 'ben' } },
+  { type: 'Search', id: 'f4', data: { query: '-"' } },
+  ...storedIds
+    .slice(0, 2)
+    .map((messageId) => ({ type: 'Edit', id: 'e1', data: { messageId, payload: [1] } })),
+  { type: 'Edit', id: 'e2', data: { messageId: storedIds[7], payload: { text: 'x'.repeat(300) } } },
+  ...storedIds.map((messageId, index) => ({ type: 'Delete', id: `t${index}`, data: { messageId } })),
+  { type: 'Ack', id: 'k1', data: { topic: 'chat:lobby', offset: 3 } },
+  { type: 'Ack', id: 'k2', data: { topic: 'inbox:ann', offset: 1 } },
+  { type: 'Ack', id: 'k3', data: { topic: 'live:a', offset: 1 } },
+  { type: 'Read', id: 'r1', data: { topic: 'chat:lobby', offset: 2 } },
+  { type: 'Read', id: 'r2', data: { topic: 'chat:lobby', offset: 2 ** 31 } },
+  { type: 'DeliveryStatus', id: 'y1', data: { messageId: storedIds[0] } },
+  { type: 'DeliveryStatus', id: 'y2', data: { messageId: '019b76da-a800-7000-8000-0000000000ff' } },
   { type: 'Unsubscribe', id: 'u1', data: { topic: 'chat:lobby' } },
   { type: 'Broadcast', id: 'b1', data: { topic: 'chat:lobby', payload: { text: 'hi', n: 5 } } },
   {
@@ -57,6 +85,8 @@ export const commands: readonly object[] = [
     id: 'b2',
     data: { topic: 'news', payload: 'x'.repeat(300), key: 'k', ttlMs: 1, priority: 'low' },
   },
+  { type: 'Broadcast', id: 'b5', data: { topic: 'cache:a', payload: 1 } },
+  { type: 'Broadcast', id: 'b6', data: { topic: 'live:a', payload: 2, key: 'k3' } },
   { type: 'Broadcast', id: 'b3', data: { payload: [1, 2, 3] } },
   { type: 'Broadcast', id: 'b4', data: { topic: 'sys:all', payload: 1 } },
   {
@@ -128,6 +158,9 @@ export const hostileKeys: readonly string[] = [
   ],
   ...[
     'since',
+    'messageId',
+    'query',
+    'with',
     'filter',
     'token',
     'offset',

@@ -1,18 +1,31 @@
 /**
- * A shard without threads and sockets: one session on real topics, users, tokens and counters, and a connection that
- * keeps what is written to it. Time stands still until `advance`.
+ * A shard without threads and sockets: one session on real topics, users, tokens and counters, a store in memory with a
+ * few messages in it, and a connection that keeps what is written to it. Time stands still until `advance`.
  */
 import { seededRandom } from '#kit/random.ts';
 import { TimerWheel } from '#kit/timer-wheel.ts';
 import type { Encoding } from '#proto/envelope.ts';
-import type { SessionId, ShardId } from '#proto/names.ts';
+import {
+  type MessageId,
+  type SessionId,
+  type ShardId,
+  type Tenant,
+  type TopicName,
+  topicKey,
+  type UserId,
+} from '#proto/names.ts';
 import { openKeySet } from '../../src/auth/key-set.ts';
 import { createTokenVerifier } from '../../src/auth/verify-token.ts';
 import { ThreadLinks } from '../../src/links/thread-links.ts';
+import { HotWindows } from '../../src/log/hot-windows.ts';
+import { MarkBuffer } from '../../src/log/mark-buffer.ts';
+import type { AppendRequest, LogContext } from '../../src/log/ports.ts';
 import { allocateMetrics, MetricsRow } from '../../src/observe/metrics-table.ts';
 import { RecentKeys } from '../../src/protect/recent-keys.ts';
+import { topicClassOf } from '../../src/routing/topic-class.ts';
 import type { Runnable, SessionContext, Transport, Writable } from '../../src/session/ports.ts';
 import { Session } from '../../src/session/session.ts';
+import { StoredHistoryPort } from '../../src/shard/history-port.ts';
 import { Homes } from '../../src/shard/homes.ts';
 import { PendingRequests } from '../../src/shard/pending-requests.ts';
 import { SessionTable } from '../../src/shard/session-table.ts';
@@ -23,9 +36,10 @@ import { TopicTable } from '../../src/shard/topic-table.ts';
 import { RoutedUserPort } from '../../src/shard/user-port.ts';
 import { UserTable } from '../../src/shard/user-table.ts';
 import type { FlushTarget } from '../../src/topic/ports.ts';
-import type { Answer } from '../../src/wire/message.ts';
-import { noStore } from '../kit/no-store.ts';
+import { Payload } from '../../src/wire/payload.ts';
+import { MemoryLogStore } from '../kit/memory-log-store.ts';
 import { testSecret } from '../kit/test-server.ts';
+import { storedIds } from './corpus.ts';
 
 const self = 0 as ShardId;
 const keySettings = {
@@ -56,10 +70,12 @@ export class SessionWorld {
   readonly #outboxes = new Set<Writable>();
   readonly #flushes = new Set<FlushTarget>();
   readonly #timers: TimerWheel;
+  readonly #store = new MemoryLogStore();
 
   /** `token`: as in the handshake; without one the session waits for `Auth`. */
   constructor(encoding: Encoding, token: string | undefined, seed: number) {
     this.#timers = new TimerWheel(this.#nowMs);
+    for (const messageId of storedIds) this.#store.commit(lobbyMessage(messageId));
     const sessions = new SessionTable();
     this.session = new Session(
       `s-${seed}` as SessionId,
@@ -87,8 +103,9 @@ export class SessionWorld {
 
   /** What the duty cycle does, until nothing is left to do. */
   turn(): void {
-    while (this.#runnables.size + this.#outboxes.size + this.#flushes.size > 0) {
+    while (this.#runnables.size + this.#outboxes.size + this.#flushes.size + this.#store.waitingCount > 0) {
       for (const runnable of take(this.#runnables)) if (runnable.runSlice(32)) this.#runnables.add(runnable);
+      this.#store.settle();
       for (const topic of take(this.#flushes)) topic.flush();
       for (const outbox of take(this.#outboxes)) outbox.write();
     }
@@ -118,30 +135,47 @@ export class SessionWorld {
     const { metrics } = this;
     const clock = { wallMs: () => 1_767_225_600_000 + this.#nowMs, monotonicMs: () => this.#nowMs };
     const random = seededRandom(seed);
-    const messageIds = { next: () => `m-${Math.floor(random.next() * 2 ** 32)}` };
+    const messageIds = { next: () => uuidOf(Math.floor(random.next() * 2 ** 32)) };
     const recentKeys = new RecentKeys(clock, messageIds, acceptanceCounters(metrics));
     const homes = new Homes(self, 1);
     const links = new ThreadLinks({ self, clock, metrics }, () => {});
     const subscribers = new SubscriberTable();
-    const actors = { clock, recentKeys };
+    const log: LogContext = {
+      ...{ clock, messageIds, timers: this.#timers, store: this.#store, windows: new HotWindows() },
+      acceptance: acceptanceCounters(metrics),
+      marks: new MarkBuffer({ clock, timers: this.#timers, store: this.#store }),
+    };
+    const classOf = (topic: TopicName) => topicClassOf([], topic);
+    const actors = { ...log, recentKeys, classOf };
     const topics = new TopicTable({
       ...actors,
-      ...noStore,
       counters: topicCounters(metrics),
       flushes: { requestFlush: (topic) => void this.#flushes.add(topic) },
       subscribers: {
-        deliver: (_to, topic, lane, count, frames) => subscribers.deliver(topic, lane, count, frames),
+        deliver: (_to, topic, lane, count, frames) => {
+          subscribers.deliver(topic, lane, count, frames);
+          return 'sent';
+        },
+        tellLost: () => {},
       },
     });
     const users: UserTable = new UserTable({
       ...actors,
       sessionsMax: 10,
+      homeOf: () => self,
       sessions: {
-        deliver: (_to, ids, frame) => sessions.deliver(ids, 1, frame),
+        deliver: (_to, ids, inboxOffset = 0, frame) => {
+          sessions.deliver(ids, inboxOffset, 1, frame);
+          return 'sent';
+        },
+        tellLost: () => {},
+        tellReceipt: (user, { by, kind, offset }) => users.deliverReceipt(user, by, kind, offset),
         copyToSender: (sender, copy) => users.deliverCopy(sender, copy),
       },
     });
-    const route = { homes, links, pending: new PendingRequests() };
+    this.#store.onCopied = ({ topic, except }, message) => users.onCopied(topic, message, except);
+    const pending = new PendingRequests();
+    const route = { homes, links, pending };
     return {
       clock,
       correlations: messageIds,
@@ -156,10 +190,10 @@ export class SessionWorld {
       },
       node: { nodeId: 'fuzz', shard: self, version: '0.0.0' },
       tokens,
-      topics: new RoutedTopicPort({ ...route, ...noStore, topics, subscribers }),
+      topics: new RoutedTopicPort({ ...route, classOf, topics, subscribers }),
       users: new RoutedUserPort({ ...route, users }),
-      classOf: () => 'volatile',
-      history: { page: () => ({ state: 'answered', answer: emptyPage }) },
+      classOf,
+      history: new StoredHistoryPort(this.#store, pending),
       schedule: {
         requestSlice: (session) => void this.#runnables.add(session),
         requestWrite: (outbox) => void this.#outboxes.add(outbox),
@@ -174,8 +208,23 @@ export class SessionWorld {
   }
 }
 
-/** Nothing is stored in this world. */
-const emptyPage: Answer = { ok: true, page: { epoch: 'e', lastOffset: 0, hasMore: false, messages: [] } };
+/** What the store has at first, in `chat:lobby` and by the fuzzed user: messages to edit, to delete and to ask about. */
+function lobbyMessage(messageId: MessageId): AppendRequest {
+  return {
+    ...{ kind: 'message', topic: topicKey('default' as Tenant, 'chat:lobby' as TopicName), messageId },
+    ...{
+      from: 'ann' as UserId,
+      payload: Payload.ofValue({ text: 'hi' }).msgpack,
+      timestampMs: 1_767_225_600_000,
+    },
+    ...{ target: undefined, mayAmendAny: false, peer: undefined, copy: undefined, key: undefined, digest: 0 },
+    ...{ event: undefined, priority: undefined },
+  };
+}
+
+function uuidOf(number: number): string {
+  return `00000000-0000-7000-8000-0000${number.toString(16).padStart(8, '0')}`;
+}
 
 /** All entries; the set is empty afterwards, so that what they ask for waits for the next round. */
 function take<Entry>(set: Set<Entry>): Entry[] {

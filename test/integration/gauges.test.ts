@@ -26,7 +26,7 @@ test('topics whose subscribers left while publications waited are gone from acto
   );
   const before = await metricOf(server.url, 'actors_active{actor="topic"}');
   for (let round = 0; round < 200; round++) {
-    const topic = `round:${round}`;
+    const topic = `live:round:${round}`;
     client.send([
       { type: 'Subscribe', data: { topic } },
       // The one that waits longest; the next command of the frame leaves before any flush.
@@ -50,7 +50,7 @@ test('topics whose subscribers left while publications waited are gone from acto
 
 test('outbox_bytes grows with what waits for a client that does not read, also in its socket, and is 0 when it is gone', async () => {
   const [slow, sender] = [await connect('slow'), await connect('sender')];
-  await slow.request('Subscribe', { topic: 'flood:1' });
+  await slow.request('Subscribe', { topic: 'live:flood:1' });
   slow.socket.pause();
   const payload = 'x'.repeat(60_000);
   const waiting = async () => await metricOf(server.url, 'outbox_bytes');
@@ -59,7 +59,7 @@ test('outbox_bytes grows with what waits for a client that does not read, also i
   await eventually('two megabytes wait', async () => {
     for (let count = 0; count < 20 && sent < 600; count++) {
       assert.equal(
-        (await sender.request('Broadcast', { topic: 'flood:1', payload: `${sent++}${payload}` })).type,
+        (await sender.request('Broadcast', { topic: 'live:flood:1', payload: `${sent++}${payload}` })).type,
         'Status',
       );
     }

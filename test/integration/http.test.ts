@@ -66,20 +66,20 @@ test('the description lists every route, with schemas and the way to authenticat
 
 test('a server publishes, sends directly and broadcasts; clients receive it', async () => {
   const client = await TestClient.connect({ url: server.url, token: tokenOf('web'), encoding: 'msgpack' });
-  for (let index = 0; index < 4; index++) await client.request('Subscribe', { topic: `api:${index}` });
+  for (let index = 0; index < 4; index++) await client.request('Subscribe', { topic: `live:api:${index}` });
   for (let index = 0; index < 4; index++) {
     const { status, json } = await call('/api/v1/publish', {
-      topic: `api:${index}`,
+      topic: `live:api:${index}`,
       payload: { index },
       event: 'made',
       from: 'robot',
     });
     assert.equal(status, 200);
     const { id, data } = await client.waitFor(
-      (envelope) => envelope.data.topic === `api:${index}` && envelope.type === 'Broadcast',
+      (envelope) => envelope.data.topic === `live:api:${index}` && envelope.type === 'Broadcast',
     );
     assert.equal(id, json.messageId);
-    assert.deepEqual(data, { topic: `api:${index}`, from: 'robot', event: 'made', payload: { index } });
+    assert.deepEqual(data, { topic: `live:api:${index}`, from: 'robot', event: 'made', payload: { index } });
   }
   const direct = await call('/api/v1/direct', { to: 'web', payload: 'psst' });
   assert.equal(
@@ -92,10 +92,10 @@ test('a server publishes, sends directly and broadcasts; clients receive it', as
 });
 
 test('the same key answers with the same message, another body is a conflict', async () => {
-  const first = await call('/api/v1/publish', { topic: 'k:1', payload: 1, key: 'a' });
-  const again = await call('/api/v1/publish', { topic: 'k:1', payload: 1, key: 'a' });
+  const first = await call('/api/v1/publish', { topic: 'live:k:1', payload: 1, key: 'a' });
+  const again = await call('/api/v1/publish', { topic: 'live:k:1', payload: 1, key: 'a' });
   assert.deepEqual(again.json, { messageId: first.json.messageId, duplicate: true });
-  const conflict = await call('/api/v1/publish', { topic: 'k:1', payload: 2, key: 'a' });
+  const conflict = await call('/api/v1/publish', { topic: 'live:k:1', payload: 2, key: 'a' });
   assert.deepEqual(
     [conflict.status, conflict.json.error.code, conflict.json.error.retryable],
     [409, 'key_conflict', false],

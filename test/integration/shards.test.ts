@@ -37,8 +37,8 @@ async function breaks(how: FailpointName): Promise<() => Promise<unknown>> {
 async function survives(how: FailpointName): Promise<void> {
   const [survivor, sender] = await clientsOnShards({ url: server.url, token: tokenOf('survivor') }, [0, 0]);
   const [victim] = await clientsOnShards({ url: server.url, token: tokenOf('victim') }, [1]);
-  const here = homedAt(0, (index) => `load:${index}`);
-  const there = homedAt(1, (index) => `load:${index}`);
+  const here = homedAt(0, (index) => `live:load:${index}`);
+  const there = homedAt(1, (index) => `live:load:${index}`);
   for (const topic of [here, there]) await survivor!.request('Subscribe', { topic });
   const before = await metricOf(server.url, 'websocket_connections_total');
 

@@ -22,7 +22,7 @@ test('[SES4] each command with an id gets one reply; without an id success is si
     { type: 'Unsubscribe', id: 'u2', data: { topic: 't:1' } },
     { type: 'Subscribe', data: { topic: 't:2' } },
     { type: 'Subscribe', data: { topic: 'no spaces' } },
-    { type: 'Search', id: 'q1', data: { topic: 't:1' } },
+    { type: 'Fly', id: 'q1', data: { topic: 't:1' } },
     { type: 'Ping', id: 'p1', data: { n: 1 } },
   ]);
   for (const id of ['p1', 's1']) await client.waitFor((envelope) => envelope.id === id);
@@ -31,7 +31,7 @@ test('[SES4] each command with an id gets one reply; without an id success is si
     replies.map(({ type, id, data }) => [type, id, data.op ?? data.n, data.code]).sort(),
     [
       ['Error', undefined, 'Subscribe', 'invalid_topic'],
-      ['Error', 'q1', 'Search', 'unknown_type'],
+      ['Error', 'q1', 'Fly', 'unknown_type'],
       ['Error', 's2', 'Subscribe', 'already_subscribed'],
       ['Error', 'u2', 'Unsubscribe', 'not_subscribed'],
       ['Pong', 'p1', 1, undefined],

@@ -14,7 +14,25 @@ import type {
 } from '../../src/session/ports.ts';
 import { Session } from '../../src/session/session.ts';
 import { SubscriberTable } from '../../src/shard/subscriber-table.ts';
+import type { StoreQueryName } from '../../src/store/history-store.ts';
+import type { Answer, Since } from '../../src/wire/message.ts';
 import type { Envelope } from './test-client.ts';
+
+const ok: Requested = { state: 'answered', answer: { ok: true } };
+/** The answers of a store without a message. */
+const nothingStored = {
+  page: { messages: [], hasMore: false, firstOffset: 1, lastOffset: 0 },
+  find: [],
+  search: { messages: [], hasMore: false },
+  mark: null,
+  receipts: [],
+  erase: { messageCount: 0 },
+  stats: { topicCount: 0, messageCount: 0, storeBytes: 0, perDay: [], topTopics: [] },
+} satisfies { [Name in StoreQueryName]: unknown };
+
+function isLiveBy(answer: Answer): boolean {
+  return answer.ok && (answer.joined?.isLive ?? true);
+}
 
 /** A clock that moves when told to. */
 export class ManualClock {
@@ -57,7 +75,7 @@ export class RecordedTransport implements Transport {
   }
 }
 
-/** Sessions, and a topic and user world that answers ok at once unless `answers` says otherwise. */
+/** Sessions, and homes and a store that answer at once, and as nothing there had a log, unless they are replaced. */
 export class SessionWorld {
   readonly clock = new ManualClock();
   readonly timers = new TimerWheel(this.clock.nowMs);
@@ -66,13 +84,19 @@ export class SessionWorld {
   readonly subscribers = new SubscriberTable();
   /** What `topics.publish` does; replace to make it fail. */
   publish: () => Requested = () => ({ state: 'answered', answer: { ok: true, messageId: 'm-1' as never } });
-  /** What `history.page` does. */
-  page: (receiver: AnswerReceiver) => Requested = () => ({
+  /** What `topics.subscribe` answers; replace for one that has a log, or answers later. */
+  join: (since: Since | undefined, receiver: AnswerReceiver) => Requested = () => ok;
+  /** What `topics.amend` and `users.amend` do. */
+  amend: () => Requested = () => ok;
+  /** What `topics.mark` and `users.mark` do. */
+  mark: () => Requested = () => ok;
+  /** What `history.ask` does. */
+  ask: (name: StoreQueryName, request: object, receiver: AnswerReceiver) => Requested = (name) => ({
     state: 'answered',
-    answer: { ok: true, page: { epoch: 'e', lastOffset: 0, hasMore: false, messages: [] } },
+    answer: { ok: true, result: nothingStored[name] },
   });
   /** What `users.attach` does. */
-  attach: (receiver: AnswerReceiver) => Requested = () => ({ state: 'answered', answer: { ok: true } });
+  attach: (receiver: AnswerReceiver, since: Since | undefined) => Requested = () => ok;
   readonly ready = new Set<Runnable>();
   readonly dirty = new Set<Writable>();
   readonly context: SessionContext;
@@ -153,23 +177,29 @@ export class SessionWorld {
       node: { nodeId: 'test', shard: 0 as ShardId, version: '0' },
       tokens: { verify: (token) => ({ ok: true, identity: this.identity(token) }) },
       topics: {
-        subscribe: (topic, lane, subscriber) => {
-          this.subscribers.open(topic, lane).subscribers.add(subscriber);
-          return { state: 'answered', answer: { ok: true } };
+        subscribe: (topic, lane, subscriber, since, receiver) => {
+          const requested = this.join(since, receiver);
+          const isLive = requested.state === 'answered' && isLiveBy(requested.answer);
+          if (isLive) this.subscribers.open(topic, lane).subscribers.add(subscriber);
+          return requested;
         },
         unsubscribe: (topic, lane, subscriber) => {
           this.subscribers.find(topic, lane)?.subscribers.delete(subscriber);
         },
         publish: () => this.publish(),
+        amend: () => this.amend(),
+        mark: () => this.mark(),
       },
       users: {
         homeOf: () => 0 as ShardId,
-        attach: (_user, _session, _encoding, receiver) => this.attach(receiver),
+        attach: (_user, _session, since, receiver) => this.attach(receiver, since),
         detach: () => this.#add('detached'),
         direct: () => this.publish(),
+        amend: () => this.amend(),
+        mark: () => this.mark(),
       },
       classOf: () => 'volatile',
-      history: { page: (_request, receiver) => this.page(receiver) },
+      history: { epoch: 'e', ask: (name, request, receiver) => this.ask(name, request, receiver) },
       schedule: {
         requestSlice: (session) => void this.ready.add(session),
         requestWrite: (outbox) => void this.dirty.add(outbox),

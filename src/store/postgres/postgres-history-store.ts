@@ -65,7 +65,7 @@ export class PostgresHistoryStore implements HistoryStore {
     try {
       return await this.#append(entries);
     } catch (error) {
-      // Two waited for each other (an edit and an erasure), and this one was chosen to give way.
+      // Locks are taken in one order here; whoever else holds some (an operator by hand) may not know it.
       if (!deadlocks.has(sqlStateOf(error) ?? '')) throw refusal('a batch', error);
     }
     return refusing('a batch', () => this.#append(entries));

@@ -19,15 +19,15 @@ export async function searchMessages(
   request: SearchRequest,
   searchLanguage: string,
 ): Promise<SearchPage> {
-  const { tenant, terms, within, without, peer, from, limit } = request;
+  const { tenant, terms, within, without, inbox, peer, from, limit } = request;
   const values: unknown[] = [];
   const put = (value: unknown) => `$${values.push(value)}`;
   const query = queryOf(terms, `${put(searchLanguage)}::text::regconfig`, put);
   const text = `SELECT t.name AS "topicName", ${messageColumns}, ts_rank(m.words, ${query}, ${rankNormalization}) AS rank
     FROM messages AS m JOIN topics AS t USING (topic_id)
     WHERE m.words @@ ${query} AND t.tenant = ${put(tenant)}
-      AND t.name LIKE ANY (${put(within.map(likeOf))}::text[])
-      AND NOT t.name LIKE ANY (${put(without.map(likeOf))}::text[])
+      AND (t.name = ${put(inbox ?? null)}::text OR (t.name LIKE ANY (${put(within.map(likeOf))}::text[])
+        AND NOT t.name LIKE ANY (${put(without.map(likeOf))}::text[])))
       ${peer === undefined ? '' : `AND m.peer = ${put(peer)}`} ${from === undefined ? '' : `AND m.sender = ${put(from)}`}
     ORDER BY rank DESC, m.created_at DESC LIMIT ${put(limit + 1)}`;
   const rows = await sql.all<FoundRow>(text, values);

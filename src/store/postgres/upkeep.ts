@@ -17,6 +17,8 @@ import type { Sql } from './sql.ts';
 import { timeFrom } from './values.ts';
 
 const dayMs = 86_400_000;
+/** Of one transaction of an erasure: appends to the topic wait for it. */
+const biteOffsets = 2_000;
 /** A key is good for a day at least, even where messages are kept for less. */
 const keyAge = `interval '24 hours'`;
 
@@ -65,50 +67,66 @@ const oldestSql = `WITH oldest AS (
   SELECT max(oldest."offset") AS "lastPruned" FROM oldest, kept
   WHERE kept."offset" IS NULL OR oldest."offset" < kept."offset"`;
 
-/** Topic by topic, so that nobody who edits a message meanwhile waits for all of them. What was cut short is done again. */
+/**
+ * In bites, each under the lock of its topic: an edit at the same time waits for a bite, and neither waits for the other
+ * in a circle. What was cut short is done again.
+ */
 export async function erase(
   readers: Readers,
   { tenant, user, atMs }: Parameters<StoreQueries['erase']>[0],
 ): Promise<{ messageCount: number }> {
-  const written = await readers.longTransaction((sql) => writtenBy(sql, tenant, user));
-  for (const topicId of written.topicIds) {
-    await readers.longTransaction((sql) => eraseIn(sql, topicId, { user, atMs }));
+  const { stretches, messageCount } = await readers.longTransaction((sql) => writtenBy(sql, tenant, user));
+  for (const { topicId, first, last } of stretches) {
+    for (let from = first; from <= last; from += biteOffsets) {
+      await readers.longTransaction((sql) => eraseBite(sql, [topicId, user, from, from + biteOffsets], atMs));
+    }
   }
-  return { messageCount: written.messageCount };
+  return { messageCount };
+}
+
+/** Of one topic: where the user wrote. */
+interface Stretch {
+  topicId: number;
+  first: number;
+  last: number;
 }
 
 async function writtenBy(
   sql: Sql,
   tenant: Tenant,
   user: UserId,
-): Promise<{ topicIds: number[]; messageCount: number }> {
+): Promise<{ stretches: Stretch[]; messageCount: number }> {
   const mine = 'FROM messages JOIN topics USING (topic_id) WHERE sender = $1 AND tenant = $2';
-  const topics = await sql.all<{ id: number }>(`SELECT DISTINCT topic_id AS id ${mine}`, [user, tenant]);
+  const stretches = await sql.all<Stretch>(
+    `SELECT topic_id AS "topicId", min("offset") AS first, max("offset") AS last ${mine} GROUP BY topic_id`,
+    [user, tenant],
+  );
   // One message in two inboxes is one.
   const [{ messageCount }] = (await sql.all(
     `SELECT count(DISTINCT message_id) AS "messageCount" ${mine} AND kind = 'message' AND deleted_at IS NULL`,
     [user, tenant],
   )) as [{ messageCount: number }];
-  return { topicIds: topics.map(({ id }) => id), messageCount };
+  return { stretches, messageCount };
 }
 
-async function eraseIn(
+async function eraseBite(
   sql: Sql,
-  topicId: number,
-  { user, atMs }: { user: UserId; atMs: number },
+  bite: [topicId: number, user: UserId, from: number, until: number],
+  atMs: number,
 ): Promise<void> {
-  const mine = 'topic_id = $1 AND sender = $2';
+  const mine = 'topic_id = $1 AND sender = $2 AND "offset" >= $3 AND "offset" < $4';
+  await sql.all('SELECT 1 FROM topics WHERE topic_id = $1 FOR NO KEY UPDATE', [bite[0]]);
   await sql.all(
     `UPDATE messages SET payload = '\\xc0' WHERE topic_id = $1 AND kind = 'edited' AND target_id IN (
        SELECT message_id FROM messages WHERE ${mine} AND kind = 'message')`,
-    [topicId, user],
+    bite,
   );
   await sql.all(
     `UPDATE messages SET payload = '\\xc0', event = NULL, words = NULL,
-       deleted_at = CASE kind WHEN 'message' THEN coalesce(deleted_at, ${timeFrom('$3::int8')}) END WHERE ${mine}`,
-    [topicId, user, atMs],
+       deleted_at = CASE kind WHEN 'message' THEN coalesce(deleted_at, ${timeFrom('$5::int8')}) END WHERE ${mine}`,
+    [...bite, atMs],
   );
-  await sql.all(`DELETE FROM message_keys WHERE ${mine}`, [topicId, user]);
+  await sql.all(`DELETE FROM message_keys WHERE ${mine}`, bite);
 }
 
 export async function statsOf(

@@ -13,21 +13,20 @@ type FoundRow = MessageRow & { topicName: TopicName; rank: number };
 
 /** GLOB is made anew for each request: the number of patterns differs. */
 export function searchMessages(database: DatabaseSync, request: SearchRequest): SearchPage {
-  const { tenant, terms, within, without, peer, from, limit } = request;
-  if (within.length === 0) return { messages: [], hasMore: false };
-  const inTopics = within.map(() => 't.name GLOB ?').join(' OR ');
-  const notIn = without.map(() => 'AND NOT t.name GLOB ?').join(' ');
+  const { tenant, terms, within, without, inbox, peer, from, limit } = request;
+  const inTopics = ['0', ...within.map(() => 't.name GLOB ?')].join(' OR ');
+  const notIn = without.map(() => ' AND NOT t.name GLOB ?').join('');
   const sql = `SELECT t.name AS topicName, ${messageColumns}, -bm25(message_words) AS rank
     FROM message_words AS w
       JOIN messages AS m ON m.topic_id = w.rowid >> 40 AND m."offset" = w.rowid & ((1 << 40) - 1)
       JOIN topics AS t ON t.topic_id = m.topic_id
-    WHERE w.message_words MATCH ? AND t.tenant = ? AND (${inTopics}) ${notIn}
+    WHERE w.message_words MATCH ? AND t.tenant = ? AND (t.name = ? OR (${inTopics})${notIn})
       ${peer === undefined ? '' : 'AND m.peer = ?'} ${from === undefined ? '' : 'AND m.sender = ?'}
     ORDER BY rank DESC, m.created_at DESC LIMIT ?`;
   const rows = database
     .prepare(sql)
     .all(
-      ...[matchOf(terms), tenant, ...within.map(globOf), ...without.map(globOf)],
+      ...[matchOf(terms), tenant, inbox ?? null, ...within.map(globOf), ...without.map(globOf)],
       ...[peer, from].filter((value) => value !== undefined),
       limit + 1,
     ) as unknown as FoundRow[];

@@ -4,13 +4,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Unpackr } from 'msgpackr';
 import { clientData } from '#proto/data.ts';
-import { type ServerType, serverData } from '#proto/server-data.ts';
 import { type Encoding, encodings } from '#proto/envelope.ts';
 import type { MessageId, TopicName, UserId } from '#proto/names.ts';
 import { compileValidator, type TSchema, type Validator } from '#proto/schema.ts';
+import { type ServerType, serverData } from '#proto/server-data.ts';
 import { type Golden, goldenFiles, goldenFolder, goldens, messageIn } from '../../../scripts/golden.ts';
 import { decodeFrame } from '../../../src/wire/decode-frame.ts';
-import { encodeEnvelope, encodePublication } from '../../../src/wire/encode-frame.ts';
+import { encodeEnvelope, encodePublication, type Publication } from '../../../src/wire/encode-frame.ts';
 import { Payload } from '../../../src/wire/payload.ts';
 
 interface ServerEnvelope {
@@ -57,8 +57,12 @@ test('every type has its files, every Status one per variant', () => {
   const statusArms = serverData.Status.anyOf as { title?: string }[];
   const variants = statusArms.map(({ title }) => `server-${title?.replace('Status', 'Status-')}`);
   const statuses = [...names].filter((name) => name.startsWith('server-Status-'));
-  assert.deepEqual(statuses.sort(), variants.sort());
-  assert.equal([...names].filter((name) => name.startsWith('server-System-')).length, 2);
+  const withoutForm = statuses.map((name) => name.split('-').slice(0, 3).join('-'));
+  assert.deepEqual([...new Set(withoutForm)].sort(), variants.sort());
+  for (const variant of variants) assert.ok(names.has(variant), variant);
+  const events = serverData.System.properties.event.anyOf.map((arm) => arm.const);
+  const told = [...names].filter((name) => name.startsWith('server-System-'));
+  assert.deepEqual(told.map((name) => read(name, 'json').data['event']).sort(), [...events].sort());
 });
 
 for (const golden of ofSide('client')) {
@@ -72,11 +76,24 @@ for (const golden of ofSide('client')) {
   });
 }
 
+test('the server goldens use every field of every schema', () => {
+  for (const [type, schema] of Object.entries(serverData)) {
+    const arms = 'anyOf' in schema ? schema.anyOf : [schema];
+    for (const arm of arms as { title: string; properties: object }[]) {
+      const prefix = `server-${arm.title.replace(/^Status/, 'Status-')}`;
+      const names = ofSide('server').flatMap(({ name }) => (name.startsWith(prefix) ? name : []));
+      const used = new Set(names.flatMap((name) => Object.keys(read(name, 'json').data)));
+      for (const field of Object.keys(arm.properties))
+        assert.ok(used.has(field), `${type} ${prefix} ${field}`);
+    }
+  }
+});
+
 test('the client goldens use every field of every schema', () => {
   for (const [type, schema] of Object.entries(clientData)) {
-    const data = JSON.parse(committed(`client-${type}`, 'json').toString()).data as object;
-    for (const field of Object.keys(schema.properties))
-      assert.ok(Object.hasOwn(data, field), `${type}.${field}`);
+    const names = ofSide('client').flatMap((golden) => (golden.type === type ? golden.name : []));
+    const used = new Set(names.flatMap((name) => Object.keys(read(name, 'json').data)));
+    for (const field of Object.keys(schema.properties)) assert.ok(used.has(field), `${type}.${field}`);
   }
 });
 
@@ -105,17 +122,26 @@ for (const golden of ofSide('server')) {
   });
 }
 
+interface PublishedData {
+  payload: unknown;
+  from?: UserId;
+  by?: UserId;
+  messageId?: MessageId;
+  topic?: TopicName;
+  replay?: true;
+}
+
+function isPublished(type: ServerType): type is Publication['type'] {
+  return ['Broadcast', 'DirectMessage', 'Edited', 'Deleted'].includes(type);
+}
+
 function encodedAgain(envelope: ServerEnvelope, encoding: Encoding): Buffer {
   const { type, id, data, timestamp } = envelope;
-  if (type !== 'Broadcast' && type !== 'DirectMessage') return messageIn(encodeEnvelope(envelope, encoding));
-  const { payload, from, ...fields } = data as { payload: unknown; from: UserId; topic?: TopicName };
+  if (!isPublished(type)) return messageIn(encodeEnvelope(envelope, encoding));
+  const { payload, from, by, messageId, replay, ...fields } = data as PublishedData;
   const publication = {
-    type,
-    id: id as MessageId,
-    from,
-    ...fields,
-    payload: Payload.ofValue(payload),
-    timestamp,
+    ...{ type, id: id as MessageId, from: (by ?? from) as UserId, target: messageId },
+    ...{ ...fields, payload: Payload.ofValue(payload), timestamp },
   };
-  return messageIn(encodePublication(publication, encoding));
+  return messageIn(encodePublication(publication, encoding, replay));
 }

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { closeCodes } from '#proto/close-codes.ts';
 import { clientData, isClientType } from '#proto/data.ts';
-import { serverData } from '#proto/server-data.ts';
 import { bearerSubprotocolPrefix, encodings, subprotocols } from '#proto/envelope.ts';
 import { errorCodes, refusal } from '#proto/error-codes.ts';
 import { closeReasonBytesMax, topicCharsMax, userIdCharsMax } from '#proto/limits.ts';
@@ -23,6 +22,7 @@ import {
 } from '#proto/names.ts';
 import { recordHeader, recordKinds } from '#proto/record.ts';
 import type { TSchema } from '#proto/schema.ts';
+import { serverData } from '#proto/server-data.ts';
 
 const topicForm = new RegExp(topicPattern);
 const userIdForm = new RegExp(userIdPattern);

@@ -71,8 +71,8 @@ test('conditions that are each allowed are together too long, and the refused to
 function openWithSlowHome() {
   const opened = openWith(['subscribe:*']);
   let [receiver, correlation]: [AnswerReceiver | undefined, number] = [undefined, 0];
-  opened.world.context.topics.subscribe = (_topic, _lane, subscriber): Requested => {
-    receiver = subscriber;
+  opened.world.context.topics.subscribe = (_topic, _lane, _subscriber, _since, asking): Requested => {
+    receiver = asking;
     return { state: 'pending', correlation: ++correlation };
   };
   const answer = (of: number) => {

@@ -35,7 +35,7 @@ test('[SUP6] an answer that the dead shard had written is the answer, not busy',
 test('[SUP6] what the dead shard had accepted and delivered reaches the subscribers, all of it', (t) => {
   const pair = pairOf(t);
   const [reader, sender] = [new Client(), new Client()];
-  pair.here.topicPort.subscribe(topic, json, reader);
+  pair.here.subscribe(topic, json, reader);
   pair.settle();
   for (let index = 0; index < 150; index++) {
     pair.here.topicPort.publish(topic, message(index), sender);
@@ -53,7 +53,7 @@ test('[SUP6] what the dead shard had accepted and delivered reaches the subscrib
 test('[SUP6] a record that the dead shard had begun and not finished is left', (t) => {
   const pair = pairOf(t);
   const reader = new Client();
-  pair.here.topicPort.subscribe(topic, json, reader);
+  pair.here.subscribe(topic, json, reader);
   pair.settle();
   // Larger than the ring: its first pieces are in there, the rest waits in the shard that dies.
   const frames = Buffer.alloc(200_000);
@@ -87,30 +87,30 @@ test('[PUB2] after the restart of a home whoever joins its lane is confirmed by 
   const pair = pairOf(t);
   const [old, newcomer] = [new Client(), new Client()];
   for (const lane of [json, msgpack]) {
-    pair.here.topicPort.subscribe(topic, lane, old);
+    pair.here.subscribe(topic, lane, old);
     pair.settle();
-    assert.equal(pair.here.topicPort.subscribe(topic, lane, new Client()).state, 'answered');
+    assert.equal(pair.here.subscribe(topic, lane, new Client()).state, 'answered');
   }
   pair.killThere();
   pair.restartThere();
   for (const lane of [json, msgpack]) {
-    const requested = pair.here.topicPort.subscribe(topic, lane, newcomer);
+    const requested = pair.here.subscribe(topic, lane, newcomer);
     assert.equal(requested.state, 'pending', lane[0]);
   }
   assert.deepEqual(newcomer.answers, []);
   pair.settle();
   assert.deepEqual(newcomer.answers, [{ ok: true }, { ok: true }]);
-  assert.equal(pair.here.topicPort.subscribe(topic, json, new Client()).state, 'answered');
+  assert.equal(pair.here.subscribe(topic, json, new Client()).state, 'answered');
 });
 
 test('[SUP2] subscribers of a home that was restarted get what is published to it, each once', (t) => {
   const pair = pairOf(t);
   const [old, newcomer] = [new Client(), new Client()];
-  pair.here.topicPort.subscribe(topic, json, old);
+  pair.here.subscribe(topic, json, old);
   pair.settle();
   pair.killThere();
   pair.restartThere();
-  pair.here.topicPort.subscribe(topic, json, newcomer);
+  pair.here.subscribe(topic, json, newcomer);
   pair.settle();
   pair.here.topicPort.publish(topic, message('again'), new Client());
   pair.settle();
@@ -121,10 +121,10 @@ test('[SUP2] subscribers of a home that was restarted get what is published to i
 test('while a home is down nobody joins its lanes, and those who were there stay', (t) => {
   const pair = pairOf(t);
   const [old, refused] = [new Client(), new Client()];
-  pair.here.topicPort.subscribe(topic, json, old);
+  pair.here.subscribe(topic, json, old);
   pair.settle();
   pair.killThere();
-  const requested = pair.here.topicPort.subscribe(topic, json, refused);
+  const requested = pair.here.subscribe(topic, json, refused);
   assert.ok(requested.state === 'answered' && !requested.answer.ok);
   pair.restartThere();
   pair.settle();

@@ -25,10 +25,9 @@ test('a copy of a direct message from another shard reaches the other sessions o
     userAt(1, (index) => `recipient-${index}`),
   ];
   const client = new Client();
-  for (const name of ['phone', 'laptop'])
-    pair.here.userPort.attach(sender, session(name), 'json', new Client());
-  pair.there.userPort.attach(sender, session('tablet'), 'msgpack', new Client());
-  pair.there.userPort.attach(recipient, session('desk'), 'json', new Client());
+  for (const name of ['phone', 'laptop']) pair.here.attach(sender, session(name), 'json');
+  pair.there.attach(sender, session('tablet'), 'msgpack');
+  pair.there.attach(recipient, session('desk'), 'json');
   pair.settle();
 
   pair.here.userPort.direct(recipient, message('hi', 'sender-0'), sender, session('phone'), client);
@@ -74,7 +73,7 @@ test('whoever unsubscribes before the home has answered gets nothing, and the ho
   const topic = topicAt(1);
   const client = new Client();
   for (let round = 0; round < 5; round++) {
-    assert.equal(pair.here.topicPort.subscribe(topic, json, client).state, 'pending');
+    assert.equal(pair.here.subscribe(topic, json, client).state, 'pending');
     pair.here.topicPort.unsubscribe(topic, json, client);
   }
   pair.settle();
@@ -89,9 +88,9 @@ test('subscribed, unsubscribed and subscribed again before the home has answered
   const pair = pairOf(t);
   const topic = topicAt(1);
   const client = new Client();
-  pair.here.topicPort.subscribe(topic, json, client);
+  pair.here.subscribe(topic, json, client);
   pair.here.topicPort.unsubscribe(topic, json, client);
-  pair.here.topicPort.subscribe(topic, json, client);
+  pair.here.subscribe(topic, json, client);
   pair.settle();
   pair.here.topicPort.publish(topic, message('once'), new Client());
   pair.settle();

@@ -1,6 +1,7 @@
 /** Two shards in one thread: real tables, ports, rings and intake; turns by hand, sessions and flushes that record. */
 import { MessageChannel } from 'node:worker_threads';
 import { systemClock } from '#kit/clock.ts';
+import type { Encoding } from '#proto/envelope.ts';
 import {
   type SessionId,
   type ShardId,
@@ -12,12 +13,12 @@ import {
   type UserKey,
   userKey,
 } from '#proto/names.ts';
-import type { RecordHeader } from '#proto/record.ts';
+import type { LaneSpec, RecordHeader } from '#proto/record.ts';
 import { ThreadLinks } from '../../../src/links/thread-links.ts';
 import { allocateMetrics, MetricsRow } from '../../../src/observe/metrics-table.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
 import { allocateRing } from '../../../src/ring/ring-layout.ts';
-import type { AnswerReceiver, Correlation, Subscriber } from '../../../src/session/ports.ts';
+import type { AnswerReceiver, Correlation, Requested, Subscriber } from '../../../src/session/ports.ts';
 import { Homes } from '../../../src/shard/homes.ts';
 import { PendingRequests } from '../../../src/shard/pending-requests.ts';
 import { type IntakeContext, takeRecord } from '../../../src/shard/ring-intake.ts';
@@ -48,7 +49,12 @@ export class Client implements Subscriber, AnswerReceiver {
     this.answers.push(answer);
   }
 
-  onHomeLost(): void {}
+  /** Topics of which it was told that something was lost. */
+  readonly lost: TopicName[] = [];
+
+  onLost(topic: TopicName): void {
+    this.lost.push(topic);
+  }
 
   deliver(frames: Uint8Array): void {
     this.envelopes.push(...envelopesIn(frames));
@@ -88,23 +94,30 @@ export class TestShard {
       clock: systemClock,
       recentKeys,
       flushes: { requestFlush: (topic) => void this.#flushes.add(topic) },
-      counters: { accepted: nothing, duplicate: nothing, expired: nothing, waiting: nothing },
+      counters: { expired: nothing, waiting: nothing },
       subscribers: {
         deliver: (shard, topic, lane, frameCount, frames) => {
           if (shard === this.id) this.subscribers.deliver(topic, lane, frameCount, frames);
           else this.links.send(shard, 'topicDeliver', nobody, [topic, ...lane, frameCount, frames]);
+          return 'sent';
         },
+        tellLost: nothing,
       },
     });
     this.users = new UserTable({
+      ...noStore,
       clock: systemClock,
       recentKeys,
       sessionsMax: 10,
+      homeOf: (user) => this.homes.of(user),
       sessions: {
-        deliver: (shard, ids, frame) => {
+        deliver: (shard, ids, inboxOffset = 0, frame) => {
           if (shard === this.id) this.#deliverDirectly(ids, frame);
-          else this.links.send(shard, 'sessionDeliver', nobody, [ids, 1, frame]);
+          else this.links.send(shard, 'sessionDeliver', nobody, [ids, inboxOffset, 1, frame]);
+          return 'sent';
         },
+        tellLost: nothing,
+        tellReceipt: nothing,
         copyToSender: (sender, { to, message, messageId, except }) => {
           const body = [sender, to, except ?? null, messageId, ...messageToBody(message)] as const;
           this.links.send(this.homes.of(sender), 'userCopy', nobody, [...body]);
@@ -120,15 +133,26 @@ export class TestShard {
     });
     this.userPort = new RoutedUserPort({ ...route, users: this.users });
     const sessions = new SessionTable();
-    sessions.deliver = (ids, _count, frames) => this.#deliverDirectly(ids, frames);
+    sessions.deliver = (ids, _inboxOffset, _count, frames) => this.#deliverDirectly(ids, frames);
     this.#intake = {
       ...{ links: this.links, pending: this.pending, topics: this.topics, users: this.users },
       ...{ subscribers: this.subscribers, sessions, store: new StorePort(this.links) },
+      topicPort: this.topicPort,
+      onStoreHealth: nothing,
       onFailure: (error) => {
         this.failures.push(error);
         return 'c1';
       },
     };
+  }
+
+  /** One that only takes part: of a topic without a log there is nothing more to know. */
+  subscribe(topic: TopicKey, lane: LaneSpec, client: Client): Requested {
+    return this.topicPort.subscribe(topic, lane, client, undefined, client);
+  }
+
+  attach(user: UserKey, id: SessionId, encoding: Encoding): void {
+    this.userPort.attach(user, { id, encoding }, undefined, new Client());
   }
 
   take = (header: RecordHeader, body: Uint8Array): void => takeRecord(header, body, this.#intake);

@@ -34,7 +34,7 @@ test('[SES3] a connection that takes everything at once is not slow, however muc
     counters,
   });
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   // Within one turn, as 40 senders may: each payload as large as a client frame.
   for (let count = 0; count < 40; count++) world.publish('x'.repeat(60_000));
   world.topic.flush();

@@ -12,8 +12,7 @@ const lane = (index: number) => filtered(index % 2 === 0 ? 'json' : 'msgpack', {
 
 function fullWorld(): TopicWorld {
   const world = new TopicWorld();
-  for (let index = 0; index < lanesMax; index++)
-    assert.deepEqual(world.topic.subscribe(shard0, lane(index)), ok);
+  for (let index = 0; index < lanesMax; index++) assert.deepEqual(world.subscribe(shard0, lane(index)), ok);
   return world;
 }
 
@@ -23,9 +22,9 @@ function codeOf(answer: Answer): string | undefined {
 
 test('all the filters that a topic may have do not lock out those who subscribe without one', () => {
   const world = fullWorld();
-  assert.equal(codeOf(world.topic.subscribe(shard0, lane(lanesMax))), 'limit_exceeded');
+  assert.equal(codeOf(world.subscribe(shard0, lane(lanesMax))), 'limit_exceeded');
   for (const shard of [shard0, shard1]) {
-    for (const spec of [json, msgpack]) assert.deepEqual(world.topic.subscribe(shard, spec), ok);
+    for (const spec of [json, msgpack]) assert.deepEqual(world.subscribe(shard, spec), ok);
   }
   world.publish({ n: 7 });
   world.topic.flush();
@@ -36,51 +35,50 @@ test('all the filters that a topic may have do not lock out those who subscribe 
 test('those who subscribe without a filter take no place of a filter', () => {
   const world = new TopicWorld();
   for (const shard of [shard0, shard1]) {
-    for (const spec of [json, msgpack]) world.topic.subscribe(shard, spec);
+    for (const spec of [json, msgpack]) world.subscribe(shard, spec);
   }
-  for (let index = 0; index < lanesMax; index++)
-    assert.deepEqual(world.topic.subscribe(shard0, lane(index)), ok);
-  assert.equal(codeOf(world.topic.subscribe(shard0, lane(lanesMax))), 'limit_exceeded');
+  for (let index = 0; index < lanesMax; index++) assert.deepEqual(world.subscribe(shard0, lane(index)), ok);
+  assert.equal(codeOf(world.subscribe(shard0, lane(lanesMax))), 'limit_exceeded');
 });
 
 test('a filter that lost its last subscriber frees its place, once', () => {
   const world = fullWorld();
-  world.topic.subscribe(shard1, lane(3));
+  world.subscribe(shard1, lane(3));
   world.topic.unsubscribe(shard0, lane(3));
-  assert.equal(codeOf(world.topic.subscribe(shard0, lane(lanesMax))), 'limit_exceeded', 'shard 1 has it');
+  assert.equal(codeOf(world.subscribe(shard0, lane(lanesMax))), 'limit_exceeded', 'shard 1 has it');
   for (let times = 0; times < 3; times++) world.topic.unsubscribe(shard1, lane(3));
-  assert.deepEqual(world.topic.subscribe(shard0, lane(lanesMax)), ok);
-  assert.equal(codeOf(world.topic.subscribe(shard0, lane(lanesMax + 1))), 'limit_exceeded');
+  assert.deepEqual(world.subscribe(shard0, lane(lanesMax)), ok);
+  assert.equal(codeOf(world.subscribe(shard0, lane(lanesMax + 1))), 'limit_exceeded');
 });
 
 test('a lane without a filter that is closed frees no place of a filter', () => {
   const world = fullWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.topic.unsubscribe(shard0, json);
-  assert.equal(codeOf(world.topic.subscribe(shard0, lane(lanesMax))), 'limit_exceeded');
+  assert.equal(codeOf(world.subscribe(shard0, lane(lanesMax))), 'limit_exceeded');
 });
 
 test('the filters of a shard that died free their places', () => {
   const world = fullWorld();
   world.topic.dropShard(shard0);
   for (let index = 0; index < lanesMax; index++)
-    assert.deepEqual(world.topic.subscribe(shard1, lane(1000 + index)), ok);
+    assert.deepEqual(world.subscribe(shard1, lane(1000 + index)), ok);
 });
 
 test('a filter that is none takes no place', () => {
   const world = new TopicWorld();
   for (let index = 0; index < lanesMax + 10; index++) {
     const bad = filtered('json', { a: { near: index } });
-    assert.equal(codeOf(world.topic.subscribe(shard0, bad)), 'invalid_filter');
+    assert.equal(codeOf(world.subscribe(shard0, bad)), 'invalid_filter');
   }
-  assert.deepEqual(world.topic.subscribe(shard0, lane(0)), ok);
+  assert.deepEqual(world.subscribe(shard0, lane(0)), ok);
 });
 
 /** What passes a filter on the priority, of one message each; `-` has none. */
 function passing(condition: unknown): string[] {
   const world = new TopicWorld();
   const spec: LaneSpec = filtered('json', { priority: condition });
-  world.topic.subscribe(shard0, spec);
+  world.subscribe(shard0, spec);
   for (const priority of ['low', 'normal', 'high', 'critical'] as Priority[])
     world.publish(priority, { priority });
   world.publish('-');
@@ -111,7 +109,7 @@ for (const [condition, passes] of byPriority) {
 test('what is delivered says no priority where none was given', () => {
   const world = new TopicWorld();
   const spec = filtered('json', { priority: 'normal' });
-  world.topic.subscribe(shard0, spec);
+  world.subscribe(shard0, spec);
   world.publish(1);
   world.topic.flush();
   assert.equal('priority' in world.envelopes(shard0, spec)[0]!.data, false);

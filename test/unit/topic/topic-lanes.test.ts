@@ -10,7 +10,7 @@ const ok = { ok: true };
 
 test('[FAN1] all shards on a lane get the very same bytes', () => {
   const world = new TopicWorld();
-  for (const shard of [shard0, shard1, shard2]) assert.deepEqual(world.topic.subscribe(shard, json), ok);
+  for (const shard of [shard0, shard1, shard2]) assert.deepEqual(world.subscribe(shard, json), ok);
   world.publish(1);
   world.publish(2);
   world.topic.flush();
@@ -30,7 +30,7 @@ test('[FAN1] encoding costs the same, however many lanes filter what is encoded'
   const callsWith = (laneCount: number): number => {
     const world = new TopicWorld();
     for (let index = 0; index < laneCount; index++) {
-      world.topic.subscribe(shard0, filtered('json', { 'payload.a': { gte: index } }));
+      world.subscribe(shard0, filtered('json', { 'payload.a': { gte: index } }));
     }
     // {"a": 50}, as it comes from another shard.
     const payload = Payload.ofMsgpack(Buffer.from([0x81, 0xa1, 0x61, 0x32]));
@@ -45,7 +45,7 @@ test('[FAN1] encoding costs the same, however many lanes filter what is encoded'
 
 test('[FAN1] without a JSON subscriber no JSON is made', (t) => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, msgpack);
+  world.subscribe(shard0, msgpack);
   world.publish({ a: 1 });
   const stringify = t.mock.method(JSON, 'stringify');
   world.topic.flush();
@@ -55,8 +55,8 @@ test('[FAN1] without a JSON subscriber no JSON is made', (t) => {
 
 test('both encodings get the same publications', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
-  world.topic.subscribe(shard0, msgpack);
+  world.subscribe(shard0, json);
+  world.subscribe(shard0, msgpack);
   const payloads = [null, 1.5, 'ü', [1, [2]], { a: { b: true } }];
   for (const payload of payloads) world.publish(payload, { event: 'e' });
   world.topic.flush();
@@ -68,7 +68,7 @@ test('a filter lets pass what fits, in order, and nothing is delivered where not
   const world = new TopicWorld();
   const even = filtered('json', { 'payload.isEven': true });
   const none = filtered('json', { event: 'never' });
-  for (const lane of [json, even, none]) world.topic.subscribe(shard0, lane);
+  for (const lane of [json, even, none]) world.subscribe(shard0, lane);
   for (let index = 0; index < 6; index++) world.publish({ index, isEven: index % 2 === 0 });
   world.topic.flush();
   const indexes = (lane: typeof json) =>
@@ -93,7 +93,7 @@ test('a filter sees topic, sender, event, priority and payload', () => {
     priority: { gte: 'high' },
     'payload.n': { gt: 1 },
   });
-  world.topic.subscribe(shard0, all);
+  world.subscribe(shard0, all);
   world.publish({ n: 2 }, { event: 'deploy', priority: 'high' });
   world.publish({ n: 2 }, { event: 'deploy', priority: 'normal' });
   world.publish({ n: 1 }, { event: 'deploy', priority: 'high' });
@@ -104,18 +104,18 @@ test('a filter sees topic, sender, event, priority and payload', () => {
 
 test('equal filters are one lane, whatever the order in which they were written', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, ['json', canonicalFilter({ a: 1, b: { lt: 2, gt: 0 } })]);
-  world.topic.subscribe(shard0, ['json', canonicalFilter({ b: { gt: 0, lt: 2 }, a: 1 })]);
+  world.subscribe(shard0, ['json', canonicalFilter({ a: 1, b: { lt: 2, gt: 0 } })]);
+  world.subscribe(shard0, ['json', canonicalFilter({ b: { gt: 0, lt: 2 }, a: 1 })]);
   world.topic.unsubscribe(shard0, ['json', canonicalFilter({ a: 1, b: { gt: 0, lt: 2 } })]);
   assert.equal(world.topic.isIdle, true);
 });
 
 test('whoever joins gets nothing that was published before, and those who were there do', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.publish('before');
-  world.topic.subscribe(shard1, json);
-  world.topic.subscribe(shard1, msgpack);
+  world.subscribe(shard1, json);
+  world.subscribe(shard1, msgpack);
   world.publish('after');
   world.topic.flush();
   assert.deepEqual(world.received(shard0, json), ['before', 'after']);
@@ -125,8 +125,8 @@ test('whoever joins gets nothing that was published before, and those who were t
 
 test('subscribing twice is subscribing once', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.publish(1);
   world.topic.flush();
   assert.equal(world.deliveries.length, 1);
@@ -136,9 +136,9 @@ test('subscribing twice is subscribing once', () => {
 
 test('a lane that lost its last shard is dropped, and the others stay', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
-  world.topic.subscribe(shard1, json);
-  world.topic.subscribe(shard1, msgpack);
+  world.subscribe(shard0, json);
+  world.subscribe(shard1, json);
+  world.subscribe(shard1, msgpack);
   world.topic.unsubscribe(shard1, json);
   world.topic.unsubscribe(shard1, msgpack);
   world.publish(1);
@@ -154,7 +154,7 @@ test('a lane that lost its last shard is dropped, and the others stay', () => {
 test('unsubscribing a lane that is not there does nothing', () => {
   const world = new TopicWorld();
   world.topic.unsubscribe(shard0, json);
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.topic.unsubscribe(shard1, json);
   world.topic.unsubscribe(shard0, msgpack);
   assert.equal(world.topic.isIdle, false);
@@ -163,8 +163,8 @@ test('unsubscribing a lane that is not there does nothing', () => {
 test('when a shard died all of its lanes are dropped, and no lane of another', () => {
   const world = new TopicWorld();
   const filter = filtered('json', { event: 'x' });
-  for (const lane of [json, msgpack, filter]) world.topic.subscribe(shard0, lane);
-  world.topic.subscribe(shard1, json);
+  for (const lane of [json, msgpack, filter]) world.subscribe(shard0, lane);
+  world.subscribe(shard1, json);
   world.topic.dropShard(shard0);
   world.publish(1, { event: 'x' });
   world.topic.flush();
@@ -178,7 +178,7 @@ test('when a shard died all of its lanes are dropped, and no lane of another', (
 
 test('what waits is forgotten with the last subscriber, and the topic is idle', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.publish(1);
   assert.equal(world.topic.isIdle, false);
   world.topic.unsubscribe(shard0, json);
@@ -189,18 +189,18 @@ test('what waits is forgotten with the last subscriber, and the topic is idle', 
 
 test('a filter that is none is refused, and so is one lane too many', () => {
   const world = new TopicWorld();
-  const bad = world.topic.subscribe(shard0, filtered('json', { a: { near: 1 } }));
+  const bad = world.subscribe(shard0, filtered('json', { a: { near: 1 } }));
   assert.ok(!bad.ok);
   assert.equal(bad.refusal.code, 'invalid_filter');
   assert.equal(world.topic.isIdle, true);
   for (let index = 0; index < 256; index++) {
-    assert.deepEqual(world.topic.subscribe(shard0, filtered('json', { a: index })), ok);
+    assert.deepEqual(world.subscribe(shard0, filtered('json', { a: index })), ok);
   }
-  const tooMany = world.topic.subscribe(shard0, filtered('json', { a: 256 }));
+  const tooMany = world.subscribe(shard0, filtered('json', { a: 256 }));
   assert.ok(!tooMany.ok);
   assert.equal(tooMany.refusal.code, 'limit_exceeded');
   assert.deepEqual(
-    world.topic.subscribe(shard1, filtered('json', { a: 7 })),
+    world.subscribe(shard1, filtered('json', { a: 7 })),
     ok,
     'a lane that is there is free to join',
   );

@@ -9,8 +9,8 @@ const batchBytesMax = 128 * 1024;
 
 test('[PUB1] publications reach every lane in the order in which they were accepted', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
-  world.topic.subscribe(shard1, msgpack);
+  world.subscribe(shard0, json);
+  world.subscribe(shard1, msgpack);
   for (let index = 0; index < 50; index++) {
     world.publish(index);
     if (index % 7 === 0) world.topic.flush();
@@ -23,7 +23,7 @@ test('[PUB1] publications reach every lane in the order in which they were accep
 
 test('a publication carries its id, sender, topic, event, priority and the time it was accepted', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   const acceptedAtMs = world.clock.wallMs();
   const answer = world.publish({ text: 'hi' }, { event: 'said', priority: 'high' });
   world.clock.advance(50);
@@ -37,7 +37,7 @@ test('a publication carries its id, sender, topic, event, priority and the time 
 
 test('a broadcast to everyone carries no topic', () => {
   const world = new TopicWorld('sys:all');
-  world.topic.subscribe(shard0, msgpack);
+  world.subscribe(shard0, msgpack);
   world.publish(1);
   world.topic.flush();
   assert.deepEqual(world.envelopes(shard0, msgpack)[0]?.data, { from: 'ann', payload: 1 });
@@ -45,7 +45,7 @@ test('a broadcast to everyone carries no topic', () => {
 
 test('what is published within one flush is one delivery', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   for (let index = 0; index < 10; index++) world.publish(index);
   assert.equal(world.deliveries.length, 0);
   assert.equal(world.counts.waiting, 10);
@@ -59,14 +59,14 @@ test('what is published within one flush is one delivery', () => {
 
 test('a flush of nothing delivers nothing', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.topic.flush();
   assert.deepEqual(world.deliveries, []);
 });
 
 test('a batch that reached its number of messages leaves at once', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   for (let index = 0; index < batchMessagesMax - 1; index++) world.publish(index);
   assert.equal(world.deliveries.length, 0);
   world.publish('last');
@@ -79,7 +79,7 @@ test('a batch that reached its number of messages leaves at once', () => {
 
 test('a batch that reached its number of bytes leaves at once', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   const payload = 'x'.repeat(batchBytesMax / 4);
   for (let count = 0; count < 3; count++) world.publish(payload);
   assert.equal(world.deliveries.length, 0);
@@ -92,7 +92,7 @@ test('a batch that reached its number of bytes leaves at once', () => {
 
 test('one delivery fits into a default outbox, whatever the payloads', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   // Each as large as a client frame may be; JSON writes a control character as six.
   for (let count = 0; count < 3; count++) world.publish('\u0001'.repeat(60_000));
   world.topic.flush();
@@ -101,7 +101,7 @@ test('one delivery fits into a default outbox, whatever the payloads', () => {
 
 test('the bytes of one batch do not count towards the next', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.publish('x'.repeat(batchBytesMax - 10));
   world.topic.flush();
   world.publish('y'.repeat(100));
@@ -110,7 +110,7 @@ test('the bytes of one batch do not count towards the next', () => {
 
 test('the priority chooses how long to wait for company', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   for (const priority of ['critical', 'high', 'normal', 'low'] as const)
     world.publish(priority, { priority });
   world.publish('no priority');
@@ -119,7 +119,7 @@ test('the priority chooses how long to wait for company', () => {
 
 test('an urgent publication takes the lazy ones before it along, in order', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.publish('lazy', { priority: 'low' });
   world.publish('urgent', { priority: 'critical' });
   world.topic.flush();
@@ -128,7 +128,7 @@ test('an urgent publication takes the lazy ones before it along, in order', () =
 
 test('a publication past its time to live is not delivered, and is counted', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.publish('stale', { ttlMs: 10 });
   world.publish('fresh', { ttlMs: 11 });
   world.publish('for ever');
@@ -140,7 +140,7 @@ test('a publication past its time to live is not delivered, and is counted', () 
 
 test('when all of a batch is stale nothing is delivered', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.publish('stale', { ttlMs: 1 });
   world.clock.advance(1);
   world.topic.flush();
@@ -156,7 +156,7 @@ test('without subscribers a publication is accepted and not kept', () => {
 
 test('[PUB3] the same key with the same body answers with the first id and delivers once', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   const first = world.publish('hi', { key: 'k1' });
   assert.deepEqual(world.publish('hi', { key: 'k1' }), { ok: true, messageId: 'm1', isDuplicate: true });
   world.topic.flush();
@@ -167,7 +167,7 @@ test('[PUB3] the same key with the same body answers with the first id and deliv
 
 test('[PUB3] the same key with another body is refused and delivers nothing', () => {
   const world = new TopicWorld();
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   world.publish('hi', { key: 'k1' });
   const answer = world.publish('ho', { key: 'k1' });
   assert.ok(!answer.ok);
@@ -190,7 +190,7 @@ test('[PUB3] a key is unique per sender', () => {
 test('[PUB3] a key that was used while nobody listened is remembered', () => {
   const world = new TopicWorld();
   world.publish('hi', { key: 'k1' });
-  world.topic.subscribe(shard0, json);
+  world.subscribe(shard0, json);
   assert.deepEqual(world.publish('hi', { key: 'k1' }), { ok: true, messageId: 'm1', isDuplicate: true });
   world.topic.flush();
   assert.deepEqual(world.deliveries, []);

@@ -5,9 +5,9 @@ import type { ShardId, Tenant, TopicKey, TopicName, UserId } from '#proto/names.
 import { topicKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
-import type { FlushTarget, FlushWait } from '../../../src/topic/ports.ts';
+import type { FlushTarget, FlushWait, TopicContext } from '../../../src/topic/ports.ts';
 import { Topic } from '../../../src/topic/topic.ts';
-import type { Answer, Message } from '../../../src/wire/message.ts';
+import type { Answer, Message, Since } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
 import { noStore } from '../../kit/no-store.ts';
 import { countingIds, ManualClock } from '../protect/manual-clock.ts';
@@ -36,9 +36,15 @@ export class TopicWorld {
   readonly waits: FlushWait[] = [];
   readonly counts = { accepted: 0, duplicate: 0, expired: 0, waiting: 0 };
   readonly topic: Topic;
+  /** Deliveries find no room on their way. */
+  isWayFull = false;
+  readonly toldLost: [ShardId, LaneSpec][] = [];
+  /** How often the topic said by itself that it is idle. */
+  idleCount = 0;
 
-  constructor(name = 'chat:a') {
-    this.topic = new Topic(topicKey('default' as Tenant, name as TopicName), {
+  /** `log`: what another class than volatile needs. */
+  constructor(name = 'chat:a', log: Partial<TopicContext> = {}) {
+    const ctx: TopicContext = {
       ...noStore,
       clock: this.clock,
       recentKeys: new RecentKeys(this.clock, countingIds(), {
@@ -46,13 +52,15 @@ export class TopicWorld {
         duplicate: () => void this.counts.duplicate++,
       }),
       subscribers: {
-        deliver: (shard, topic, lane, frameCount, frames) =>
-          void this.deliveries.push({ shard, topic, lane, frameCount, frames }),
+        deliver: (shard, topic, lane, frameCount, frames) => {
+          if (this.isWayFull) return 'lost';
+          this.deliveries.push({ shard, topic, lane, frameCount, frames });
+          return 'sent';
+        },
+        tellLost: (shard, _topic, lane) => void this.toldLost.push([shard, lane]),
       },
       flushes: { requestFlush: (_topic: FlushTarget, wait) => void this.waits.push(wait) },
       counters: {
-        accepted: () => void this.counts.accepted++,
-        duplicate: () => void this.counts.duplicate++,
         expired: (count) => {
           this.counts.expired += count;
         },
@@ -60,10 +68,21 @@ export class TopicWorld {
           this.counts.waiting += change;
         },
       },
-    });
+      ...log,
+    };
+    this.topic = new Topic(topicKey('default' as Tenant, name as TopicName), ctx, () => this.idleCount++);
   }
 
-  /** To a volatile topic, which answers at once. */
+  /** The answer, where it comes at once: of a topic that is not durable it does. */
+  subscribe(shard: ShardId, lane: LaneSpec, since?: Since): Answer {
+    let answered: Answer | undefined;
+    this.topic.subscribe(shard, lane, since, (answer) => {
+      answered = answer;
+    });
+    return answered as Answer;
+  }
+
+  /** To a topic that is not durable, which answers at once. */
   publish(payload: unknown, fields: Partial<Omit<Message, 'payload'>> = {}): Answer {
     let answered: Answer | undefined;
     const message = { from: 'ann' as UserId, payload: Payload.ofValue(payload), ...fields };

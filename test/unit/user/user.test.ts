@@ -5,10 +5,11 @@ import type { Encoding } from '#proto/envelope.ts';
 import type { SessionId, ShardId, Tenant, UserId, UserKey } from '#proto/names.ts';
 import { userKey } from '#proto/names.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
-import type { DirectCopy } from '../../../src/user/ports.ts';
+import type { DirectCopy, UserContext } from '../../../src/user/ports.ts';
 import { User } from '../../../src/user/user.ts';
-import type { Message } from '../../../src/wire/message.ts';
+import type { Answer, Message } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
+import { noStore } from '../../kit/no-store.ts';
 import { countingIds, ManualClock } from '../protect/manual-clock.ts';
 import { envelopesIn, type ReceivedEnvelope } from '../topic/topic-world.ts';
 
@@ -23,27 +24,37 @@ class UserWorld {
   readonly user: User;
 
   constructor(sessionsMax = 50) {
-    this.user = new User(key('ben'), {
+    const ctx: UserContext = {
+      ...noStore,
       clock: this.clock,
       recentKeys: new RecentKeys(this.clock, countingIds(), {
         accepted: () => void this.counts.accepted++,
         duplicate: () => void this.counts.duplicate++,
       }),
       sessions: {
-        deliver: (shard, sessions, frame) => void this.deliveries.push({ shard, sessions, frame }),
+        deliver: (shard, sessions, _inboxOffset, frame) => {
+          this.deliveries.push({ shard, sessions, frame });
+          return 'sent';
+        },
+        tellLost: () => assert.fail('nothing that is volatile is told to be lost'),
+        tellReceipt: () => assert.fail('nobody has left a mark'),
         copyToSender: (sender, copy) => void this.copies.push({ sender, copy }),
       },
       sessionsMax,
-    });
+      homeOf: () => 0 as ShardId,
+    };
+    this.user = new User(key('ben'), ctx, () => {});
   }
 
-  attach(name: string, shard = 0, encoding: Encoding = 'json') {
-    return this.user.attach(session(name), { shard: shard as ShardId, encoding });
+  attach(name: string, shard = 0, encoding: Encoding = 'json'): Answer {
+    const device = { shard: shard as ShardId, encoding };
+    return answerOf((onAnswer) => this.user.attach(session(name), device, undefined, onAnswer));
   }
 
   direct(payload: unknown, fields: Partial<Message> = {}, sender = 'ann', from?: string) {
     const message = { from: sender as UserId, payload: Payload.ofValue(payload), ...fields };
-    return this.user.direct(key(sender), message, from === undefined ? undefined : session(from));
+    const sendingSession = from === undefined ? undefined : session(from);
+    return answerOf((onAnswer) => this.user.direct(key(sender), message, sendingSession, onAnswer));
   }
 
   /** Sessions that got something, and what. */
@@ -51,6 +62,15 @@ class UserWorld {
     const own = this.deliveries.filter(({ sessions }) => sessions.includes(session(name)));
     return own.flatMap(({ frame }) => envelopesIn(frame));
   }
+}
+
+/** Where nothing is stored every answer comes at once. */
+function answerOf(ask: (onAnswer: (answer: Answer) => void) => void): Answer {
+  let answered: Answer | undefined;
+  ask((answer) => {
+    answered = answer;
+  });
+  return answered as Answer;
 }
 
 test('a message reaches every device, each in its encoding, with id, sender, receiver and time', () => {
