@@ -172,6 +172,13 @@ const serverGoldens = [
     ...{ type: 'Edited', id: editId, topic, offset: 43, from, target: messageId },
     ...{ payload: payloadOf(payload), timestamp },
   }),
+  missed(
+    {
+      ...{ type: 'Edited', id: editId, topic, offset: 43, from, target: messageId },
+      ...{ payload: payloadOf(payload), timestamp },
+    },
+    'Replay',
+  ),
   published({
     ...{ type: 'Deleted', id: editId, topic, offset: 44, from, target: messageId },
     ...{ payload: payloadOf(null), timestamp },

@@ -153,6 +153,8 @@ export class Shard {
       callRates: callRates(config),
       topics: this.#topicPort,
       users: this.#userPort,
+      history: this.#historyPort,
+      isStoreUp: () => this.#isStoreUp,
       metricsPage: createMetricsPage(shared.metrics, config.shards),
       log: this.#world.log,
       isDraining: () => this.#isDraining,

@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { clientData } from '#proto/data.ts';
 import { type Encoding, encodings } from '#proto/envelope.ts';
 import { tokenOf } from '../kit/test-server.ts';
 import { pack } from '../unit/wire/msgpack-bytes.ts';
 import { collectGarbage } from './collect-garbage.ts';
+import { storedIds } from './corpus.ts';
 import { type Received, readFrames } from './read-frames.ts';
 import { SessionWorld } from './session-world.ts';
 
@@ -20,6 +22,7 @@ for (const encoding of encodings) {
     const token = tokenOf('ann', { roles: ['admin'] });
     const [connected, authenticated] = say(world, encoding, { type: 'Auth', id: 'c0', data: { token } });
     assert.deepEqual([connected!.data['op'], authenticated!.data['op']], ['Connect', 'Auth']);
+    const missed = ['Broadcast', 'Broadcast', 'Broadcast'];
     const commands: [type: string, data: object, answers: string[]][] = [
       ['Ping', { a: 1 }, ['Pong']],
       ['Subscribe', { topic: 'a', filter: { 'payload.n': { gte: 1 } } }, ['Status']],
@@ -29,7 +32,20 @@ for (const encoding of encodings) {
       ['DirectMessage', { to: 'ann', payload: 1 }, ['Status']],
       ['History', { topic: 'a', limit: 1 }, ['Status']],
       ['Unsubscribe', { topic: 'a' }, ['Status']],
+      ['Subscribe', { topic: 'chat:lobby', since: { offset: 5, epoch: 'e1' } }, ['Status', ...missed]],
+      ['Search', { query: 'hi' }, ['Status']],
+      ['Edit', { messageId: storedIds[0], payload: 1 }, ['Status', 'Edited']],
+      ['Delete', { messageId: storedIds[0] }, ['Status', 'Deleted']],
+      ['DeliveryStatus', { messageId: storedIds[1] }, ['Status']],
+      ['Ack', { topic: 'inbox:ann', offset: 1 }, ['Status']],
+      ['Ack', { topic: 'chat:lobby', offset: 9 }, ['Status', 'Receipt']],
+      ['Read', { topic: 'chat:lobby', offset: 9 }, ['Status', 'Receipt']],
     ];
+    assert.deepEqual(
+      [...new Set(commands.map(([type]) => type)), 'Auth'].sort(),
+      Object.keys(clientData).sort(),
+      'no command is left out',
+    );
     for (const [index, [type, data, answers]] of commands.entries()) {
       const received = say(world, encoding, { type, id: `c${index + 1}`, data });
       assert.deepEqual(received.map((message) => message.type).sort(), answers.sort(), type);

@@ -133,7 +133,7 @@ export class SessionWorld {
 
   #context(sessions: SessionTable, seed: number): SessionContext {
     const { metrics } = this;
-    const clock = { wallMs: () => 1_767_225_600_000 + this.#nowMs, monotonicMs: () => this.#nowMs };
+    const clock = { wallMs: () => 1_767_225_600_000 + Math.floor(this.#nowMs), monotonicMs: () => this.#nowMs };
     const random = seededRandom(seed);
     const messageIds = { next: () => uuidOf(Math.floor(random.next() * 2 ** 32)) };
     const recentKeys = new RecentKeys(clock, messageIds, acceptanceCounters(metrics));

@@ -36,7 +36,7 @@ test('health, readiness and facts are answered on the public port', async () => 
   for (const path of ['/health/ready', '/ready']) {
     const { status, json } = await call(path);
     assert.equal(status, 200);
-    assert.deepEqual(json, { status: 'ready', dependencies: { 'shard 0': 'up', 'shard 1': 'up' } });
+    assert.deepEqual(json, { status: 'ready', dependencies: { 'shard 0': 'up', 'shard 1': 'up', store: 'up' } });
   }
   const { json } = await call('/info');
   assert.equal(json.name, 'carillon');
@@ -56,6 +56,10 @@ test('the description lists every route, with schemas and the way to authenticat
     '/api/v1/publish',
     '/api/v1/broadcast',
     '/api/v1/direct',
+    '/api/v1/topics/{topic}/messages',
+    '/api/v1/topics/{topic}/replay',
+    '/api/v1/stats',
+    '/api/v1/users/{user}/messages',
   ]) {
     assert.ok(json.paths[path], path);
   }

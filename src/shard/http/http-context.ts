@@ -7,7 +7,7 @@ import type { Config } from '../../config/load-config.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { MetricsPage } from '../../observe/metrics-page.ts';
 import type { KeyedBuckets } from '../../protect/keyed-buckets.ts';
-import type { TopicPort, UserPort } from '../../session/ports.ts';
+import type { HistoryPort, TopicPort, UserPort } from '../../session/ports.ts';
 
 export interface HttpContext {
   config: Config;
@@ -22,9 +22,12 @@ export interface HttpContext {
   callRates: KeyedBuckets | undefined;
   topics: TopicPort;
   users: UserPort;
+  history: HistoryPort;
   metricsPage: MetricsPage;
   log: Logger;
   isDraining(): boolean;
+  /** What is durable is taken, as far as this shard knows. */
+  isStoreUp(): boolean;
   /** Which shards serve now. */
   shardsUp(): boolean[];
   /** Signs tokens of the demo page; undefined where tokens come from elsewhere. */

@@ -15,10 +15,13 @@ import { type FastifyInstance, fastify } from 'fastify';
 import type { Config } from '../../config/load-config.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { demoRoutes } from './demo-routes.ts';
+import { historyRoutes } from './history-routes.ts';
 import type { HttpContext } from './http-context.ts';
 import { answerErrors } from './http-errors.ts';
 import { operationsRoutes } from './operations-routes.ts';
 import { publishRoutes } from './publish-routes.ts';
+import { replayRoutes } from './replay-routes.ts';
+import { upkeepRoutes } from './upkeep-routes.ts';
 
 /** Time for a request's headers, for all of it, and between two requests; milliseconds. Checked every second. */
 const headersTimeoutMs = 5_000;
@@ -60,6 +63,9 @@ export async function openHttpEndpoint(ctx: HttpContext): Promise<HttpEndpoint> 
   await app.register(async (routes) => {
     operationsRoutes(routes, ctx);
     publishRoutes(routes, ctx);
+    historyRoutes(routes, ctx);
+    upkeepRoutes(routes, ctx);
+    replayRoutes(routes, ctx);
     if (ctx.config.demoPage) demoRoutes(routes, ctx);
   });
   await app.ready();

@@ -48,6 +48,8 @@ function answerReady(reply: FastifyReply, ctx: HttpContext): FastifyReply {
   const dependencies = Object.fromEntries(
     shards.map((isUp, shard) => [`shard ${shard}`, isUp ? 'up' : 'restarting']),
   );
+  // A server whose store is away still serves what is volatile: it is said, and connections are not sent elsewhere for it.
+  dependencies['store'] = ctx.isStoreUp() ? 'up' : 'down';
   return reply.code(status === 'ready' ? 200 : 503).send({ status, dependencies });
 }
 

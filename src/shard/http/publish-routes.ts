@@ -15,10 +15,11 @@ import {
 } from '#proto/names.ts';
 import { type Static, Type } from '#proto/schema.ts';
 import type { Identity } from '../../auth/token-claims.ts';
-import type { AnswerReceiver, Correlation, Requested } from '../../session/ports.ts';
+import type { AnswerReceiver, Requested } from '../../session/ports.ts';
 import { checkValue } from '../../wire/check-value.ts';
-import { type Answer, type Message, messageOf } from '../../wire/message.ts';
+import { type Message, messageOf } from '../../wire/message.ts';
 import { WireError } from '../../wire/wire-error.ts';
+import { accepted } from './awaited-answer.ts';
 import { callerOf } from './http-caller.ts';
 import type { HttpContext } from './http-context.ts';
 import { ErrorBody, RefusedRequest } from './http-errors.ts';
@@ -154,24 +155,8 @@ async function accept(
   reply: FastifyReply,
   request: (receiver: AnswerReceiver) => Requested,
 ): Promise<FastifyReply> {
-  const awaited = new AwaitedAnswer();
-  const requested = request(awaited);
-  const answer = requested.state === 'answered' ? requested.answer : await awaited.answer;
-  if (!answer.ok) throw refuse(answer.refusal);
-  const { messageId, isDuplicate = false, position } = answer;
+  const { messageId, isDuplicate = false, position } = await accepted(request);
   return reply.send({ messageId, duplicate: isDuplicate, ...position });
-}
-
-class AwaitedAnswer implements AnswerReceiver {
-  readonly #deferred = Promise.withResolvers<Answer>();
-
-  get answer(): Promise<Answer> {
-    return this.#deferred.promise;
-  }
-
-  onAnswer(_correlation: Correlation, answer: Answer): void {
-    this.#deferred.resolve(answer);
-  }
 }
 
 function refuse(reason: Refusal): RefusedRequest {

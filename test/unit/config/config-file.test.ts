@@ -80,3 +80,34 @@ test('a file of another shape is refused with the field and what is allowed', ()
     assert.match(message, field, content);
   }
 });
+
+test('rules of topics say a class, what a search finds, and how long messages are kept', () => {
+  const topics = [
+    { match: 'audit:*', class: 'durable', search: ['title', 'body.text'], retention: '30d' },
+    { match: 'log:*', class: 'cached', search: false },
+  ];
+  const config = parseConfig({ CARILLON_CONFIG: fileWith(JSON.stringify({ topics })) }, false);
+  assert.deepEqual(config.topics, [
+    { match: 'audit:*', class: 'durable', search: ['title', 'body.text'], retentionMs: 30 * 86_400_000 },
+    { match: 'log:*', class: 'cached', search: false },
+  ]);
+  assert.deepEqual(parseConfig({}, false).topics, []);
+});
+
+test('a rule of another shape, or that keeps messages for less than a day, is refused with the rule', () => {
+  const refusalFor = (rule: object) => refusalOf(fileWith(JSON.stringify({ topics: [rule] })));
+  const good = { match: 'a:*', class: 'durable' };
+  for (const [wrong, field] of [
+    [{ class: 'durable' }, /topics\/0/],
+    [{ ...good, match: '' }, /topics\/0\/match/],
+    [{ ...good, class: 'eternal' }, /topics\/0\/class/],
+    [{ ...good, search: true }, /topics\/0\/search/],
+    [{ ...good, search: [''] }, /topics\/0\/search/],
+    [{ ...good, retention: 'long' }, /topics\/0\/retention/],
+    [{ ...good, retention: 30 }, /topics\/0\/retention/],
+    [{ ...good, retain: '30d' }, /topics\/0/],
+  ] as const) {
+    assert.match(refusalFor(wrong), field, JSON.stringify(wrong));
+  }
+  assert.match(refusalFor({ ...good, retention: '23h' }), /"a:\*".*allowed is at least 1d/);
+});

@@ -13,6 +13,9 @@ const wrongValues: Record<string, string> = {
   PORT: 'eighty',
   SHARDS: '0',
   AUTH_QUERY_TOKEN: 'maybe',
+  DATABASE_URL: 'mysql://localhost/carillon',
+  SEARCH_LANGUAGE: 'english; DROP TABLE message',
+  RETENTION: '1h',
   JWT_ALGORITHMS: 'none',
   TRUST_PROXY: '10.0.0.0/33',
   MAX_CONNECTIONS: '-5',
@@ -114,11 +117,12 @@ test('the configuration cannot be changed after it was read', () => {
   }, TypeError);
 });
 
-test('a wrong value is refused with the variable, the value and what is allowed', () => {
+test('a wrong value is refused with the variable, the value unless it is secret, and what is allowed', () => {
   for (const [name, value] of Object.entries(wrongValues)) {
     const setting = rows.map(([, row]) => row).find((row) => row.name === name) as Setting<unknown>;
     const message = refusalOf({ [name]: value });
-    assert.equal(message, `${name} is ${JSON.stringify(value)}; allowed is ${setting.kind.allowed}`);
+    const told = setting.isSecret ? 'not valid' : JSON.stringify(value);
+    assert.equal(message, `${name} is ${told}; allowed is ${setting.kind.allowed}`);
   }
 });
 
@@ -137,9 +141,12 @@ test('no secret appears in any refusal', () => {
   const secrets = Object.fromEntries(
     rows.filter(([, row]) => row.isSecret).map(([, row]) => [row.name, canary]),
   );
-  assert.deepEqual(Object.keys(secrets).sort(), ['API_KEYS', 'JWT_SECRET']);
+  assert.deepEqual(Object.keys(secrets).sort(), ['API_KEYS', 'DATABASE_URL', 'JWT_SECRET']);
+  // Where not every text is allowed: one that is, so that the mistakes below are what is refused.
+  secrets['DATABASE_URL'] = `postgres://user:${canary}@host/database`;
   const mistakes: Record<string, string>[] = [
     {},
+    { DATABASE_URL: canary },
     { PORT: 'x' },
     { NODE_ENV: 'production' },
     { JWT_PUBLIC_KEY: 'x' },

@@ -11,8 +11,10 @@ import {
   list,
   listOf,
   oneOf,
+  postgresUrl,
   rate,
   type SettingKind,
+  searchLanguage,
   text,
 } from '../../../src/config/setting-kinds.ts';
 
@@ -178,4 +180,15 @@ test('no text makes a kind throw, and every kind says what is allowed', () => {
     assert.match(kind.allowed, /\w/);
     fc.assert(fc.property(fc.string(), (given) => void kind.parse(given)));
   }
+});
+
+test('the URL of a database is one of PostgreSQL', () => {
+  const good = ['postgres://h/d', 'postgresql://user:p%40ss@host:5432/db?sslmode=require', 'postgres:///d?host=/run'];
+  takes(postgresUrl, Object.fromEntries(good.map((url) => [url, url])));
+  refuses(postgresUrl, ['', 'host/db', 'mysql://h/d', 'http://h/postgres://', 'postgres:h', 'postgres://h:port/d']);
+});
+
+test('the language of a search is a plain name: it can say nothing else to a database', () => {
+  takes(searchLanguage, { simple: 'simple', english: 'english', my_own_one: 'my_own_one' });
+  refuses(searchLanguage, ['', 'English', "english'", 'a b', 'a;b', 'pg_catalog.english', 'a'.repeat(64)]);
 });

@@ -79,7 +79,7 @@ for (const golden of ofSide('client')) {
 test('the server goldens use every field of every schema', () => {
   for (const [type, schema] of Object.entries(serverData)) {
     const arms = 'anyOf' in schema ? schema.anyOf : [schema];
-    for (const arm of arms as { title: string; properties: object }[]) {
+    for (const arm of arms as unknown as { title: string; properties: object }[]) {
       const prefix = `server-${arm.title.replace(/^Status/, 'Status-')}`;
       const names = ofSide('server').flatMap(({ name }) => (name.startsWith(prefix) ? name : []));
       const used = new Set(names.flatMap((name) => Object.keys(read(name, 'json').data)));
@@ -138,7 +138,7 @@ function isPublished(type: ServerType): type is Publication['type'] {
 function encodedAgain(envelope: ServerEnvelope, encoding: Encoding): Buffer {
   const { type, id, data, timestamp } = envelope;
   if (!isPublished(type)) return messageIn(encodeEnvelope(envelope, encoding));
-  const { payload, from, by, messageId, replay, ...fields } = data as PublishedData;
+  const { payload, from, by, messageId, replay, ...fields } = data as unknown as PublishedData;
   const publication = {
     ...{ type, id: id as MessageId, from: (by ?? from) as UserId, target: messageId },
     ...{ ...fields, payload: Payload.ofValue(payload), timestamp },

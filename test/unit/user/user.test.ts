@@ -196,11 +196,11 @@ test('up to the limit devices attach; the next is refused until one leaves', () 
 test('attaching again is no second device, also at the limit', () => {
   const world = new UserWorld(1);
   world.attach('a', 0, 'json');
-  assert.deepEqual(world.attach('a', 1, 'msgpack'), { ok: true });
+  assert.deepEqual(world.attach('a', 0, 'json'), { ok: true });
   world.direct(1);
   assert.deepEqual(
-    world.deliveries.map(({ shard }) => shard),
-    [1],
+    world.deliveries.map(({ shard, sessions }) => [shard, sessions]),
+    [[0, ['a']]],
   );
 });
 
