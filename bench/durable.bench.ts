@@ -1,10 +1,8 @@
 /** What does it cost that a message is committed to the disk before it is acked and delivered? */
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { measureGroup, secondsOf } from './deliveries.ts';
 import { candidate, type Work } from './measure.ts';
 import type { Scenario } from './scenario.ts';
+import { durableRules } from './servers.ts';
 
 const membersPerTopic = 5;
 
@@ -14,7 +12,7 @@ export const durable: Scenario = {
   async run(bench) {
     const topicCount = bench.isSmoke ? 4 : 100;
     const candidates = [
-      candidate('carillon', 'carillon, durable', { CARILLON_CONFIG: rulesFile() }),
+      candidate('carillon', 'carillon, durable', { CARILLON_CONFIG: durableRules }),
       candidate('carillon', 'carillon, volatile'),
     ];
     const comparisons = [{ server: 'carillon, durable', against: 'carillon, volatile' }];
@@ -31,13 +29,6 @@ export const durable: Scenario = {
     });
   },
 };
-
-/** All topics durable, in SQLite with `synchronous = FULL`. */
-function rulesFile(): string {
-  const path = join(mkdtempSync(join(tmpdir(), 'carillon-bench-')), 'config.json');
-  writeFileSync(path, JSON.stringify({ topics: [{ match: '*', class: 'durable' }] }));
-  return path;
-}
 
 function work(topicCount: number, seconds: number, pace: Work['pace']): Work {
   const length = topicCount * membersPerTopic;

@@ -3,6 +3,7 @@
  * RESULTS.md. `--smoke` runs every scenario as short as it can be; `npm run bench -- fan-out` one of them.
  */
 import { parseArgs } from 'node:util';
+import { acks } from './acks.bench.ts';
 import { codec } from './codec.bench.ts';
 import { connections } from './connections.bench.ts';
 import { direct } from './direct.bench.ts';
@@ -13,6 +14,7 @@ import { flush } from './flush.bench.ts';
 import { latency } from './latency.bench.ts';
 import { machineComplaint, machineOf } from './machine.ts';
 import { missingPeers } from './peers.ts';
+import { recovery } from './recovery.bench.ts';
 import { lineOf, type Result, verdictOf, writeResults } from './results.ts';
 import { ring } from './ring.bench.ts';
 import type { Scenario } from './scenario.ts';
@@ -24,6 +26,8 @@ const scenarios = [
   topics,
   direct,
   durable,
+  acks,
+  recovery,
   encodings,
   flush,
   shards,

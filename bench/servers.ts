@@ -1,7 +1,7 @@
 /** Starts ours and the peers, each as processes of its own, and reads what they cost from procfs. Linux only. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSigner } from 'fast-jwt';
@@ -13,6 +13,17 @@ const secret = 'a secret of benchmarks, at least thirty-two bytes long';
 const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 /** More than any scenario reaches: limits are not what is measured. */
 const plenty = '1000000';
+
+/** The peers store nothing: where we are compared with them, neither do we. Scenarios of the store say so themselves. */
+const volatileRules = rulesFile([{ match: '*', class: 'volatile' }]);
+/** As `npm start` is without a configuration. */
+export const durableRules = rulesFile([]);
+
+function rulesFile(topics: object[]): string {
+  const path = join(mkdtempSync(join(tmpdir(), 'carillon-bench-')), 'config.json');
+  writeFileSync(path, JSON.stringify({ topics }));
+  return path;
+}
 
 export interface BenchServer {
   name: ServerName;
@@ -68,6 +79,7 @@ function startOurs(settings: Record<string, string>): ChildProcess {
       ...{ PORT: '0', SHARDS: '1', JWT_SECRET: secret, LOG_FORMAT: 'json', RATE_LIMIT_ENABLED: 'false' },
       ...{ HANDSHAKE_RATE_IP: `${plenty}/s`, MAX_CONNECTIONS: plenty, MAX_CONNECTIONS_PER_IP: plenty },
       MAX_CONNECTIONS_PER_USER: plenty,
+      CARILLON_CONFIG: volatileRules,
       ...settings,
     },
   });

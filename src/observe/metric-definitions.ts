@@ -111,6 +111,10 @@ export const metricDefinitions = {
       values: ['stored', 'failed'],
     },
   ),
+  storeQueries: counter('store_queries_total', 'Questions that shards asked the store, by what was asked', {
+    name: 'query',
+    values: ['page', 'find', 'search', 'mark', 'receipts', 'erase', 'stats'],
+  }),
   storePruned: counter('store_pruned_total', 'Entries of topics that were taken away because of their age'),
   storeCommit: histogram(
     'store_commit_seconds',

@@ -14,9 +14,9 @@ import { MetricsRow } from '../observe/metrics-table.ts';
 import { packMsgpack } from '../wire/codec.ts';
 import { GroupCommit, groupCommitLimits } from './group-commit.ts';
 import type { AppendEntry, HistoryStore } from './history-store.ts';
+import { PostgresHistoryStore } from './postgres/postgres-history-store.ts';
 import { Retention } from './retention.ts';
 import { searchText } from './search-text.ts';
-import { PostgresHistoryStore } from './postgres/postgres-history-store.ts';
 import { SqliteHistoryStore } from './sqlite/sqlite-history-store.ts';
 import { probeEveryMs, StoreBreaker } from './store-breaker.ts';
 import { type StoreIntakeContext, takeStoreRecord } from './store-intake.ts';
@@ -80,6 +80,7 @@ class StoreThread {
     this.#intake = {
       store,
       commits: this.#openCommits(),
+      onQuery: (name) => metrics.addTo('storeQueries', name),
       onFailure: (error) => log.error({ err: error }, 'the store could not answer'),
       wake: () => this.#wake(),
       textOf: (entry) => searchText(config.topics, entry),

@@ -5,13 +5,15 @@
 import type { RecordBodies } from '#proto/record.ts';
 import type { ThreadLink } from '../links/thread-link.ts';
 import { packMsgpack, packObject, unpackObject } from '../wire/codec.ts';
-import type { HistoryStore, Page, PageRequest, StoreQueries } from './history-store.ts';
+import type { HistoryStore, Page, PageRequest, StoreQueries, StoreQueryName } from './history-store.ts';
 
 /** Payload bytes of a page, unless one message alone has more: its reply must fit into the smallest outbox. */
 const pageBytesMax = 64 * 1024;
 
 export interface StoreQueryContext {
   store: HistoryStore;
+  /** Counted. */
+  onQuery: (name: StoreQueryName) => void;
   /** Reading failed: logged. */
   onFailure: (error: unknown) => void;
   /** Something was written to a link outside of a turn. */
@@ -22,9 +24,10 @@ export async function answerQuery(
   link: ThreadLink,
   correlation: number,
   [name, packed]: RecordBodies['storeQuery'],
-  { store, onFailure, wake }: StoreQueryContext,
+  { store, onQuery, onFailure, wake }: StoreQueryContext,
 ): Promise<void> {
   let answer: RecordBodies['storeResult'] = [false];
+  onQuery(name as StoreQueryName);
   try {
     // Both ends run the same release: the name is one of the seam's, and the request is what it takes.
     const ask = store[name as keyof StoreQueries].bind(store) as (asked: object) => Promise<unknown>;
