@@ -153,7 +153,9 @@ async function prepare(order: ComeBackOrder): Promise<void> {
   for (let count = 0; count <= order.missed; count++) {
     const data = { topic: topicOfAbsence, payload: textDue(0, order.payloadBytes) };
     const acked = (publisher as RawWebSocket).next((payload) => payload.includes('"Status"'));
-    (publisher as RawWebSocket).send(maskedFrame(JSON.stringify({ type: 'Broadcast', id: `m-${count}`, data })));
+    (publisher as RawWebSocket).send(
+      maskedFrame(JSON.stringify({ type: 'Broadcast', id: `m-${count}`, data })),
+    );
     const { data: ack } = JSON.parse(await acked) as { data: typeof position };
     if (count === 0) position = ack;
   }
@@ -162,14 +164,15 @@ async function prepare(order: ComeBackOrder): Promise<void> {
 
 async function comeBack({ clientCount, missed }: ComeBackOrder): Promise<ComeBackReport> {
   const expected = clientCount * missed;
-  let replies = 0;
+  const answered = new Set<RawWebSocket>();
   for (const client of returning) {
     client.onPayload = (payload) => {
-      if (payload.includes('"Subscribe"')) replies++;
+      if (payload.includes('"Subscribe"')) answered.add(client);
     };
   }
   const before = returning.reduce((sum, client) => sum + client.frameCount, 0);
-  const recovered = () => returning.reduce((sum, client) => sum + client.frameCount, 0) - before - replies;
+  const recovered = () =>
+    returning.reduce((sum, client) => sum + client.frameCount, 0) - before - answered.size;
   const since = { offset: position.offset, epoch: position.epoch };
   const frame = maskedFrame(
     JSON.stringify({ type: 'Subscribe', id: 's', data: { topic: topicOfAbsence, since } }),
@@ -177,6 +180,7 @@ async function comeBack({ clientCount, missed }: ComeBackOrder): Promise<ComeBac
   const startedMs = performance.now();
   for (const client of returning) client.send(frame);
   const deadlineMs = startedMs + comeBackTimeoutMs;
-  while ((recovered() < expected || replies < clientCount) && performance.now() < deadlineMs) await sleep(1);
+  const isDone = () => answered.size === clientCount && recovered() >= expected;
+  while (!isDone() && performance.now() < deadlineMs) await sleep(1);
   return { recovered: recovered(), expected, tookMs: performance.now() - startedMs };
 }

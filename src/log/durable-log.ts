@@ -48,13 +48,17 @@ export class DurableLog {
 
   /**
    * Calls back now, or when enough is known to answer who has everything up to `since`: the end of the log, and whether the
-   * store still has what is not at hand. With the refusal when the store could not be asked.
+   * store still has what is not at hand. With the refusal when the store could not be asked, or not within `patienceMs`.
    */
-  whenKnown(since: Since | undefined, onKnown: (log: HotLog | undefined, down: Answer) => void): void {
+  whenKnown(
+    since: Since | undefined,
+    onKnown: (log: HotLog | undefined, down: Answer) => void,
+    patienceMs?: number,
+  ): void {
     this.#log.whenKnown((log) => {
       if (log === undefined || since === undefined || !log.isBehind(since)) return onKnown(log, storeDown());
       this.#log.refresh(log, (isFresh) => onKnown(isFresh ? log : undefined, storeDown()));
-    });
+    }, patienceMs);
   }
 
   /** `onAnswer` is called once, in the order of the calls, after the commit; the owner has had the entry by then. */

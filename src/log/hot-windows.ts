@@ -18,6 +18,8 @@ const windowBytesMax = 512 * 1024;
 const allBytesMax = 64 * 1024 ** 2;
 /** An entry is counted with so much beside its payload, for its objects, names and encoded frames. An estimate. */
 const entryBytes = 500;
+/** So much more for a window that is not empty: the actor that owns it is kept for it. An estimate. */
+const windowBytes = 3000;
 
 export interface HotEntry {
   publication: LogPublication;
@@ -90,7 +92,7 @@ export class HotWindow {
   }
 
   push(publication: LogPublication, atMs: number): void {
-    const bytes = bytesOf(publication);
+    const bytes = bytesOf(publication) + (this.isEmpty ? windowBytes : 0);
     this.#entries.push({ publication, atMs, frames: {} });
     this.#bytes += bytes;
     const taken = this.#takeWhile(
@@ -146,6 +148,7 @@ export class HotWindow {
       count++;
     }
     if (count > 0) this.#entries = this.#entries.slice(count);
+    if (count > 0 && this.isEmpty) this.#bytes -= windowBytes;
     return before - this.#bytes;
   }
 }

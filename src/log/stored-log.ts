@@ -27,7 +27,7 @@ export class StoredLog implements TimerEntry {
   readonly #owner: LogOwner;
   /** Undefined until its end is known. */
   #hot: HotLog | undefined;
-  #waiting: OnKnown[] = [];
+  readonly #waiting = new Set<OnKnown>();
   #isReading = false;
   /** The youngest entry that was heard of: everything up to it is to be emitted. */
   #heardOf = 0;
@@ -40,15 +40,23 @@ export class StoredLog implements TimerEntry {
 
   /** Nobody waits, nothing is read, nothing is at hand. */
   get isIdle(): boolean {
-    return this.#waiting.length === 0 && !this.#isReading && (this.#hot === undefined || this.#hot.isCold);
+    return this.#waiting.size === 0 && !this.#isReading && (this.#hot === undefined || this.#hot.isCold);
   }
 
-  /** Calls back now, or when the end of the log is known; with undefined when the store could not be asked. */
-  whenKnown(onKnown: OnKnown): void {
+  /**
+   * Calls back now, or when the end of the log is known; with undefined when the store could not be asked, or not within
+   * `patienceMs` where that is given.
+   */
+  whenKnown(onKnown: OnKnown, patienceMs?: number): void {
     if (this.#hot !== undefined) return onKnown(this.#hot);
-    if (this.#waiting.length >= waitingMax) return onKnown(undefined);
-    this.#waiting.push(onKnown);
+    if (this.#waiting.size >= waitingMax) return onKnown(undefined);
+    this.#waiting.add(onKnown);
     if (!this.#isReading) this.#readEnd();
+    if (patienceMs === undefined || !this.#waiting.has(onKnown)) return;
+    const onDeadline = () => {
+      if (this.#waiting.delete(onKnown)) onKnown(undefined);
+    };
+    this.#ctx.timers.schedule(this.#ctx.clock.monotonicMs() + patienceMs, { onDeadline });
   }
 
   /** Calls back when it is known anew how far back the store reaches, or could not be asked. */
@@ -101,8 +109,8 @@ export class StoredLog implements TimerEntry {
       this.#hot ??= this.#known(page.lastOffset, page.firstOffset);
       this.#hot.onPruned(page.firstOffset);
     }
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
     for (const onKnown of waiting) onKnown(this.#hot);
   }
 

@@ -23,11 +23,9 @@ import { Outbox } from './outbox.ts';
 import { type Handler, type LiveSession, type Outcome, refuse } from './outcome.ts';
 import type { AnswerReceiver, Correlation, SessionContext, Transport } from './ports.ts';
 import { Replies, type Subject } from './replies.ts';
-import type { SessionPhase, Subscription, WaitingCommand } from './session-state.ts';
+import type { SessionPhase, Subscription } from './session-state.ts';
 import { Subscriptions } from './subscriptions.ts';
-
-/** Commands whose answers are on their way; more are refused as `busy`. */
-const waitingMax = 1024;
+import { WaitingCommands, waitingMax } from './waiting-commands.ts';
 
 export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   readonly id: SessionId;
@@ -42,8 +40,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   #phase: SessionPhase;
   /** From the first good token on. */
   #attachment: Attachment | undefined;
-  /** Commands whose answers are on their way. */
-  #waiting: Map<Correlation, WaitingCommand> | undefined;
+  readonly #waiting = new WaitingCommands();
   #isReadingPaused = false;
 
   constructor(id: SessionId, encoding: Encoding, transport: Transport, ctx: SessionContext) {
@@ -126,8 +123,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
 
   /** The home of a pending request has answered. */
   onAnswer(correlation: Correlation, answer: Answer): void {
-    const waiting = this.#waiting?.get(correlation);
-    this.#waiting?.delete(correlation);
+    const waiting = this.#waiting.take(correlation);
     const live = this.#live();
     if (waiting === undefined || live === undefined) return;
     const { envelope } = waiting;
@@ -156,18 +152,14 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     if (this.isOpen) this.#attachment?.onInboxLost();
   }
 
-  onLost(topic: TopicName, reason: string): void {
-    this.endSubscription(topic, reason);
-  }
-
   onInboxHole(): void {
     const { user } = this.#attachment as Attachment;
     const reason = 'some of what came is not kept any more; what comes from now on is delivered';
     this.#replies.subscriptionEnded(inboxOf(userOfKey(user)), reason);
   }
 
-  /** The server ends a subscription, and says why. */
-  endSubscription(topic: TopicName, reason: string): void {
+  /** The server ends a subscription, and says why: what was lost would be a hole. [DUR5] */
+  onLost(topic: TopicName, reason: string): void {
     if (this.#phase.name !== 'live') return;
     const subscription = this.#phase.subscriptions.get(topic);
     if (subscription === undefined) return;
@@ -180,9 +172,8 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
 
   /** The `Subscribe` of a subscription that ends before its home has answered: replied to first, to keep the order. */
   answerEarly(subscription: Subscription): void {
-    for (const [correlation, command] of this.#waiting ?? []) {
-      if (command.subscription === subscription) return this.onAnswer(correlation, { ok: true });
-    }
+    const correlation = this.#waiting.find(subscription);
+    if (correlation !== undefined) this.onAnswer(correlation, { ok: true });
   }
 
   /** The server will go; the client learns when to come back. */
@@ -246,11 +237,9 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     const { envelope } = verdict;
     const live = this.#live();
     if (live === undefined) return this.#handleBeforeLive(envelope);
-    if (this.#waiting !== undefined && this.#waiting.size >= waitingMax) {
-      return this.#replies.error(
-        envelope,
-        refusal('busy', `${waitingMax} commands wait for their answers`, 1000),
-      );
+    if (this.#waiting.isFull) {
+      const reason = `${waitingMax} commands wait for their answers`;
+      return this.#replies.error(envelope, refusal('busy', reason, 1000));
     }
     const handler = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
     this.#apply(envelope, handler.handle(live, envelope, this.#ctx));
@@ -295,9 +284,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
       case 'refuse':
         return this.#replies.error(envelope, outcome.refusal);
       case 'wait':
-        this.#waiting ??= new Map();
-        this.#waiting.set(outcome.correlation, outcome.command);
-        return;
+        return this.#waiting.add(outcome.correlation, outcome.command);
       case 'authenticate':
         return this.#useIdentity(outcome.identity, envelope);
       default:

@@ -6,7 +6,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '#kit/clock.ts';
 import type { FromStore, SharedTables, ToStore } from '#proto/control.ts';
-import { type ShardId, storePeer } from '#proto/names.ts';
+import { defaultTenant, type MessageId, type ShardId, storePeer } from '#proto/names.ts';
 import type { Config } from '../config/load-config.ts';
 import { ThreadLink } from '../links/thread-link.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
@@ -35,6 +35,9 @@ const recordsPerTurnMax = 1024;
 const backlogRetryMs = 1;
 /** A safety net below every doorbell, milliseconds. */
 const tickMs = 25;
+
+/** What the breaker's probe asks for: a look at the messages themselves, which a lock on them stalls as well. */
+const nowhere = { tenant: defaultTenant, messageId: '00000000-0000-0000-0000-000000000000' as MessageId };
 
 /** Serves `port` until the thread ends. */
 export async function runStore({ config, shared, metricsRow }: StoreStart, port: MessagePort): Promise<void> {
@@ -73,13 +76,14 @@ class StoreThread {
     this.#store = store;
     this.#metrics = metrics;
     this.#log = log;
-    this.#breaker = new StoreBreaker(() => store.topics({ after: undefined, limit: 1 }), {
+    this.#breaker = new StoreBreaker(() => store.find(nowhere), {
       onChange: (isUp) => this.#onHealth(isUp),
       onState: (state) => metrics.setOf('circuitBreakerState', 'store', state),
     });
     this.#intake = {
       store,
       commits: this.#openCommits(),
+      isUp: () => this.#breaker.isUp,
       onQuery: (name) => metrics.addTo('storeQueries', name),
       onFailure: (error) => log.error({ err: error }, 'the store could not answer'),
       wake: () => this.#wake(),

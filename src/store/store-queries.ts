@@ -5,13 +5,22 @@
 import type { RecordBodies } from '#proto/record.ts';
 import type { ThreadLink } from '../links/thread-link.ts';
 import { packMsgpack, packObject, unpackObject } from '../wire/codec.ts';
-import type { HistoryStore, Page, PageRequest, StoreQueries, StoreQueryName } from './history-store.ts';
+import {
+  type HistoryStore,
+  type Page,
+  type PageRequest,
+  type StoreQueries,
+  type StoreQueryName,
+  StoreUnavailableError,
+} from './history-store.ts';
 
 /** Payload bytes of a page, unless one message alone has more: its reply must fit into the smallest outbox. */
 const pageBytesMax = 64 * 1024;
 
 export interface StoreQueryContext {
   store: HistoryStore;
+  /** While the database is away nothing is asked of it: a queue of questions would only wait for its timeouts. */
+  isUp: () => boolean;
   /** Counted. */
   onQuery: (name: StoreQueryName) => void;
   /** Reading failed: logged. */
@@ -24,11 +33,12 @@ export async function answerQuery(
   link: ThreadLink,
   correlation: number,
   [name, packed]: RecordBodies['storeQuery'],
-  { store, onQuery, onFailure, wake }: StoreQueryContext,
+  { store, isUp, onQuery, onFailure, wake }: StoreQueryContext,
 ): Promise<void> {
   let answer: RecordBodies['storeResult'] = [false];
   onQuery(name as StoreQueryName);
   try {
+    if (!isUp()) throw new StoreUnavailableError('the database is away');
     // Both ends run the same release: the name is one of the seam's, and the request is what it takes.
     const ask = store[name as keyof StoreQueries].bind(store) as (asked: object) => Promise<unknown>;
     const request = unpackObject(packed) as object;

@@ -78,10 +78,11 @@ export class User {
     const device: Device = known ?? { shard, encoding, isLive: this.#inbox === undefined };
     this.#devices.set(session, device);
     if (this.#inbox === undefined) return onAnswer({ ok: true });
-    this.#inbox.whenKnown(since, (log, down) => {
+    const onKnown = (log: HotLog | undefined, down: Answer) => {
       if (this.#devices.get(session) !== device) return onAnswer(gone());
       onAnswer(log === undefined ? attachBlindly(device, since, down) : attachTo(log, device, since));
-    });
+    };
+    this.#inbox.whenKnown(since, onKnown, since === undefined ? patienceMs : undefined);
   }
 
   detach(session: SessionId): void {
@@ -189,6 +190,8 @@ export class User {
 }
 
 const sentByMax = 256;
+/** A new session waits so long for a store that does not answer, and then begins without its inbox. Milliseconds. */
+const patienceMs = 1000;
 
 interface DeviceAddress {
   shard: ShardId;

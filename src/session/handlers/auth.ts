@@ -13,7 +13,7 @@ export const auth: Handler<'Auth'> = {
     const { permissions } = verdict.identity;
     for (const topic of phase.subscriptions.topics()) {
       const isAllowed = topic === `inbox:${userId}` || permissions.allows('subscribe', topic);
-      if (!isAllowed) session.endSubscription(topic, `the new token lacks subscribe:${topic}`);
+      if (!isAllowed) session.onLost(topic, `the new token lacks subscribe:${topic}`);
     }
     return { do: 'authenticate', identity: verdict.identity };
   },

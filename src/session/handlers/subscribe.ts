@@ -99,7 +99,7 @@ function recoveryOf(
     onLive: () => {
       subscription.recovery = undefined;
     },
-    onLost: () => session.endSubscription(topic, 'what was missed is not kept any more'),
+    onLost: () => session.onLost(topic, 'what was missed is not kept any more'),
   };
   return new Recovery(since, source, session, ctx);
 }

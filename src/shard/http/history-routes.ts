@@ -49,7 +49,7 @@ export function historyRoutes(app: FastifyInstance, ctx: HttpContext): void {
         response: { 200: PageBody, 400: ErrorBody, 401: ErrorBody, 403: ErrorBody, 503: ErrorBody },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const caller = callerOf(request, ctx);
       const topic = (request.params as Static<typeof TopicParams>).topic as TopicName;
       assertReadable(caller, topic);
@@ -58,7 +58,7 @@ export function historyRoutes(app: FastifyInstance, ctx: HttpContext): void {
       const answer = await accepted((receiver) => ctx.history.ask('page', page, receiver));
       const { messages, ...rest } = answer.result as Page;
       const shown = messages.map((message) => shownMessage(topic, message, 'json'));
-      return { topic, epoch: ctx.history.epoch, ...rest, messages: shown };
+      return reply.send({ topic, epoch: ctx.history.epoch, ...rest, messages: shown });
     },
   );
 }

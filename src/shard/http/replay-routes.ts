@@ -70,7 +70,7 @@ function replayOf(
   if (toMs <= fromMs) throw bad('body.to is not behind body.from');
   return {
     ...{ id, source: topicKey(tenant, topic), into: topicKey(tenant, into as TopicName), fromMs, toMs },
-    speed: speed === 'max' ? Number.POSITIVE_INFINITY : (speed as number),
+    speed: speed === 'max' ? Number.POSITIVE_INFINITY : speed,
   };
 }
 

@@ -43,11 +43,12 @@ export function upkeepRoutes(app: FastifyInstance, ctx: HttpContext): void {
         ...{ querystring: StatsQuery, response: { 200: Stats, ...refusals } },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const { tenant } = administratorOf(request, ctx);
       const { days = 7, limit = 100 } = request.query as Static<typeof StatsQuery>;
       const asked = { tenant, nowMs: ctx.clock.wallMs(), days, limit };
-      return (await accepted((receiver) => ctx.history.ask('stats', asked, receiver))).result;
+      const { result } = await accepted((receiver) => ctx.history.ask('stats', asked, receiver));
+      return reply.send(result);
     },
   );
 
@@ -62,14 +63,14 @@ export function upkeepRoutes(app: FastifyInstance, ctx: HttpContext): void {
         ...{ params: UserParams, response: { 200: Erased, ...refusals } },
       },
     },
-    async (request) => {
+    async (request, reply) => {
       const caller = administratorOf(request, ctx);
       const user = (request.params as Static<typeof UserParams>).user as UserId;
       const asked = { tenant: caller.tenant, user, atMs: ctx.clock.wallMs() };
       const answer = await accepted((receiver) => ctx.history.ask('erase', asked, receiver));
       const { messageCount } = answer.result as { messageCount: number };
       audit(ctx, request, caller, 'erased the messages of a user', { user, messageCount });
-      return { messages: messageCount };
+      return reply.send({ messages: messageCount });
     },
   );
 }
