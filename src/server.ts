@@ -15,6 +15,7 @@ import { allocateHeartbeats } from './observe/heartbeats.ts';
 import type { LogDestination } from './observe/log-destination.ts';
 import { createLogger, type Logger } from './observe/logger.ts';
 import { allocateMetrics, MetricsRow } from './observe/metrics-table.ts';
+import { CpuPool } from './supervise/cpu-pool.ts';
 import { Supervisor } from './supervise/supervisor.ts';
 import { testTransfer } from './supervise/transfer-test.ts';
 
@@ -33,7 +34,11 @@ export async function startServer(config: Config, logs: LogDestination): Promise
     trustedProxies: new Networks(config.trustProxy),
   });
   const failure = Promise.withResolvers<string>();
-  const supervisor = createSupervisor(config, { log, logs, secret, admission, onExhausted: failure.resolve });
+  const cpuPool = new CpuPool();
+  const supervisor = createSupervisor(config, {
+    ...{ log, logs, secret, admission, cpuPool },
+    onExhausted: failure.resolve,
+  });
   try {
     await supervisor.start();
     await testTransfer((socket) => supervisor.tryProbe(0 as ShardId, socket));
@@ -43,9 +48,10 @@ export async function startServer(config: Config, logs: LogDestination): Promise
       clock: systemClock,
       onError: (error) => log.error({ err: error }, 'the listener failed'),
     });
-    return new RunningServer(config, { log, secret, listener, supervisor, failed: failure.promise });
+    return new RunningServer(config, { log, secret, listener, supervisor, cpuPool, failed: failure.promise });
   } catch (error) {
     await supervisor.stop();
+    await cpuPool.stop();
     throw error;
   }
 }
@@ -55,6 +61,7 @@ interface Parts {
   secret: string | undefined;
   listener: Listener;
   supervisor: Supervisor;
+  cpuPool: CpuPool;
   failed: Promise<string>;
 }
 
@@ -68,9 +75,10 @@ export class RunningServer {
   readonly #drainTimeoutMs: number;
   readonly #listener: Listener;
   readonly #supervisor: Supervisor;
+  readonly #cpuPool: CpuPool;
   #drained: Promise<void> | undefined;
 
-  constructor(config: Config, { log, secret, listener, supervisor, failed }: Parts) {
+  constructor(config: Config, { log, secret, listener, supervisor, cpuPool, failed }: Parts) {
     this.port = listener.port;
     this.secret = secret;
     this.failed = failed;
@@ -78,6 +86,7 @@ export class RunningServer {
     this.#drainTimeoutMs = config.drainTimeoutMs;
     this.#listener = listener;
     this.#supervisor = supervisor;
+    this.#cpuPool = cpuPool;
   }
 
   /**
@@ -94,6 +103,7 @@ export class RunningServer {
       await this.#supervisor.drain(this.#drainTimeoutMs);
     } finally {
       await this.#listener.stop();
+      await this.#cpuPool.stop();
     }
   }
 
@@ -101,6 +111,7 @@ export class RunningServer {
   async stop(): Promise<void> {
     void this.#listener.stop();
     await this.#supervisor.stop();
+    await this.#cpuPool.stop();
   }
 
   /** Where FAILPOINTS allows it: breaks one shard. */
@@ -114,12 +125,13 @@ interface SupervisorParts {
   logs: LogDestination;
   secret: string | undefined;
   admission: Admission;
+  cpuPool: CpuPool;
   onExhausted: (reason: string) => void;
 }
 
 function createSupervisor(
   config: Config,
-  { log, logs, secret, admission, onExhausted }: SupervisorParts,
+  { log, logs, secret, admission, cpuPool, onExhausted }: SupervisorParts,
 ): Supervisor {
   const shared = {
     metrics: allocateMetrics(config.shards + 2),
@@ -158,6 +170,7 @@ function createSupervisor(
     onLogLines(lines) {
       for (const line of lines) logs.write(line);
     },
+    runJob: (job) => cpuPool.run(job),
     onSocketsClosed: (shard, addresses) => admission.onClosed(shard, addresses),
     onShardGone: (shard) => admission.onShardGone(shard),
     onExhausted,

@@ -29,7 +29,18 @@ export function checkRelations(config: Config): string | undefined {
   if (shortLived !== undefined) {
     return `CARILLON_CONFIG: retention of ${JSON.stringify(shortLived.match)} is ${shortLived.retentionMs}ms; allowed is at least 1d`;
   }
-  return checkKeys(config);
+  return checkArchive(config) ?? checkKeys(config);
+}
+
+/** What is taken away before it is old enough to be archived never is. */
+function checkArchive({ archiveAfterMs, retentionMs, topics }: Config): string | undefined {
+  if (archiveAfterMs === undefined) return undefined;
+  const than = `more than ARCHIVE_AFTER (${archiveAfterMs}ms), or no ARCHIVE_AFTER`;
+  if (retentionMs !== undefined && retentionMs <= archiveAfterMs)
+    return `RETENTION is ${retentionMs}ms; allowed is ${than}`;
+  const shorter = topics.find((rule) => rule.retentionMs !== undefined && rule.retentionMs <= archiveAfterMs);
+  if (shorter === undefined) return undefined;
+  return `CARILLON_CONFIG: retention of ${JSON.stringify(shorter.match)} is ${shorter.retentionMs}ms; allowed is ${than}`;
 }
 
 function checkKeys(config: Config): string | undefined {

@@ -3,6 +3,7 @@
  * and docs/CONFIGURATION.md.
  */
 import { availableParallelism, hostname } from 'node:os';
+import { join } from 'node:path';
 import { jwtAlgorithms } from '#proto/token.ts';
 import {
   autoOr,
@@ -25,6 +26,8 @@ import {
 export interface Surroundings {
   isProduction: boolean;
   isTerminal: boolean;
+  /** DATA_DIR, which comes before whatever lies in it. */
+  dataDir: string;
 }
 
 export interface Setting<Value> {
@@ -107,6 +110,18 @@ export const settings = {
     'RETENTION',
     duration(retentionMinMs, 100 * 365 * 86_400_000),
     'How long messages are kept, at least 1d; `retention` of a topic rule goes before it. Default: for ever.',
+  ),
+  archiveAfterMs: optional(
+    'ARCHIVE_AFTER',
+    duration(retentionMinMs, 100 * 365 * 86_400_000),
+    'Messages older than so long, at least 1d, move from the store to files in ARCHIVE_DIR. Default: none does.',
+  ),
+  archiveDir: setting(
+    'ARCHIVE_DIR',
+    text,
+    ({ dataDir }) => join(dataDir, 'archive'),
+    'Folder of archived messages, made when missing; of several servers on one database, the same for all.',
+    '`archive` in DATA_DIR',
   ),
   nodeId: setting(
     'NODE_ID',

@@ -74,7 +74,9 @@ export function loadConfig(): Config {
 
 /** Pure apart from reading the file that CARILLON_CONFIG names. Throws ConfigError. */
 export function parseConfig(env: Record<string, string | undefined>, isTerminal: boolean): Config {
-  const surroundings: Surroundings = { isProduction: env['NODE_ENV'] === 'production', isTerminal };
+  const machine = { isProduction: env['NODE_ENV'] === 'production', isTerminal };
+  const dataDir = parseSetting(settings.dataDir, env, { ...machine, dataDir: '' }) as string;
+  const surroundings: Surroundings = { ...machine, dataDir };
   const values = Object.fromEntries(
     Object.entries(settings).map(([field, setting]) => [
       field,

@@ -56,8 +56,8 @@ export class DurableLog {
     patienceMs?: number,
   ): void {
     this.#log.whenKnown((log) => {
-      if (log === undefined || since === undefined || !log.isBehind(since)) return onKnown(log, storeDown());
-      this.#log.refresh(log, (isFresh) => onKnown(isFresh ? log : undefined, storeDown()));
+      if (log === undefined || since === undefined || log.canAnswer(since)) return onKnown(log, storeDown());
+      this.#log.refresh(log, since.offset, (isFresh) => onKnown(isFresh ? log : undefined, storeDown()));
     }, patienceMs);
   }
 

@@ -66,10 +66,10 @@ export class HotLog {
     return entries.filter(({ publication }) => publication.offset < before);
   }
 
-  /** What is missing next is not at hand, but perhaps in the store. */
-  isBehind(since: Since): boolean {
-    const isKnown = since.epoch === this.epoch && since.offset < this.#position;
-    return this.#isStored && isKnown && this.#window.since(since.offset) === undefined;
+  /** Without a look at the store: what is missing next is at hand, or nothing is. */
+  canAnswer({ epoch, offset }: Since): boolean {
+    if (!this.#isStored || epoch !== this.epoch || offset === this.#position) return true;
+    return offset < this.#position && this.#window.since(offset) !== undefined;
   }
 
   /** What a subscriber who has everything up to `since` is told. */

@@ -28,6 +28,8 @@ export class StoredLog implements TimerEntry {
   /** Undefined until its end is known. */
   #hot: HotLog | undefined;
   readonly #waiting = new Set<OnKnown>();
+  /** Who waits for an entry to be emitted. */
+  #reaching: { offset: number; onReached: (isReached: boolean) => void }[] = [];
   #isReading = false;
   /** The youngest entry that was heard of: everything up to it is to be emitted. */
   #heardOf = 0;
@@ -40,6 +42,7 @@ export class StoredLog implements TimerEntry {
 
   /** Nobody waits, nothing is read, nothing is at hand. */
   get isIdle(): boolean {
+    if (this.#reaching.length > 0) return false;
     return this.#waiting.size === 0 && !this.#isReading && (this.#hot === undefined || this.#hot.isCold);
   }
 
@@ -59,11 +62,19 @@ export class StoredLog implements TimerEntry {
     this.#ctx.timers.schedule(this.#ctx.clock.monotonicMs() + patienceMs, { onDeadline });
   }
 
-  /** Calls back when it is known anew how far back the store reaches, or could not be asked. */
-  refresh(hot: HotLog, onFresh: (isFresh: boolean) => void): void {
+  /**
+   * Calls back when it is known anew how far the store reaches, both ways, and the entries up to `offset` that it has are
+   * emitted: somebody may have read it, whose word has not come here yet. With false when the store could not be asked.
+   */
+  refresh(hot: HotLog, offset: number, onFresh: (isFresh: boolean) => void): void {
     const sent = this.#ctx.store.ask('page', this.#endRequest, (page) => {
-      if (page !== undefined) hot.onPruned(page.firstOffset);
-      onFresh(page !== undefined);
+      if (page === undefined) return onFresh(false);
+      hot.onPruned(page.firstOffset);
+      const end = Math.min(offset, page.lastOffset);
+      if (hot.position >= end) return onFresh(true);
+      this.#reaching.push({ offset: end, onReached: onFresh });
+      this.#heardOf = Math.max(this.#heardOf, page.lastOffset);
+      this.#readGap();
     });
     if (sent !== 'sent') onFresh(false);
   }
@@ -112,6 +123,7 @@ export class StoredLog implements TimerEntry {
     const waiting = [...this.#waiting];
     this.#waiting.clear();
     for (const onKnown of waiting) onKnown(this.#hot);
+    if (this.#hot !== undefined) this.#readGap();
   }
 
   #known(lastOffset: number, firstOffset: number): HotLog {
@@ -123,6 +135,7 @@ export class StoredLog implements TimerEntry {
   #push(hot: HotLog, publication: LogPublication): void {
     hot.push(publication, this.#ctx.clock.monotonicMs());
     this.#owner.emit(publication);
+    if (this.#reaching.length > 0) this.#settleReaching(({ offset }) => offset <= hot.position, true);
   }
 
   #readGap(): void {
@@ -139,12 +152,19 @@ export class StoredLog implements TimerEntry {
 
   #onGap(hot: HotLog, page: QueryResult<'page'> | undefined): void {
     if (page === undefined || page.messages.length === 0) {
+      this.#settleReaching(() => true, false);
       this.#ctx.timers.schedule(this.#ctx.clock.monotonicMs() + retryMs, this);
       return;
     }
     this.#isReading = false;
     for (const message of page.messages) this.#fill(hot, message);
     this.#readGap();
+  }
+
+  #settleReaching(isSettled: (entry: { offset: number }) => boolean, isReached: boolean): void {
+    const settled = this.#reaching.filter(isSettled);
+    this.#reaching = this.#reaching.filter((entry) => !isSettled(entry));
+    for (const { onReached } of settled) onReached(isReached);
   }
 
   #fill(hot: HotLog, message: StoredMessage): void {

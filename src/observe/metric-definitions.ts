@@ -116,6 +116,7 @@ export const metricDefinitions = {
     values: ['page', 'find', 'search', 'mark', 'receipts', 'erase', 'stats'],
   }),
   storePruned: counter('store_pruned_total', 'Entries of topics that were taken away because of their age'),
+  storeArchived: counter('store_archived_total', 'Entries of topics that were moved to archive files'),
   storeCommit: histogram(
     'store_commit_seconds',
     'One transaction of the store: a batch of messages and its commit',

@@ -11,8 +11,8 @@ import { laneKeyOf } from '../topic/lanes.ts';
 export interface LocalLane {
   spec: LaneSpec;
   subscribers: Set<Subscriber>;
-  /** Waiting for the home's answer; not delivered to yet. */
-  joining: Set<Subscriber>;
+  /** Waiting for the home's answer, each with its last request; not delivered to yet. */
+  joining: Map<Subscriber, object>;
   /** The home has answered: whoever joins now misses nothing. */
   isConfirmed: boolean;
 }
@@ -28,7 +28,7 @@ export class SubscriberTable {
     const lane = lanes.get(laneKey) ?? {
       spec,
       subscribers: new Set(),
-      joining: new Set(),
+      joining: new Map(),
       isConfirmed: false,
     };
     lanes.set(laneKey, lane);

@@ -37,6 +37,13 @@ export interface TopicRoute {
   classOf: (topic: TopicName) => TopicClass;
 }
 
+/** One request of a subscriber to be on a lane. */
+interface Join {
+  topic: TopicKey;
+  lane: LocalLane;
+  subscriber: Subscriber;
+}
+
 export class RoutedTopicPort implements TopicPort {
   readonly #route: TopicRoute;
 
@@ -58,12 +65,13 @@ export class RoutedTopicPort implements TopicPort {
       lane.subscribers.add(subscriber);
       return { state: 'answered', answer: { ok: true } };
     }
-    lane.joining.add(subscriber);
+    const join: Join = { topic, lane, subscriber };
+    lane.joining.set(subscriber, join);
     const home = homes.of(topic);
-    if (home !== homes.self) return this.#join(topic, lane, subscriber, since, receiver);
+    if (home !== homes.self) return this.#askHome(home, join, since, receiver);
     return pending.answerHere(home, receiver, (onAnswer) =>
       topics.subscribe(topic, home, spec, since, (answer) => {
-        this.#finishJoin(topic, lane, subscriber, answer);
+        this.#finishJoin(join, answer);
         onAnswer(answer);
       }),
     );
@@ -139,22 +147,14 @@ export class RoutedTopicPort implements TopicPort {
     if (lane !== undefined) tellLost(topic, lane, 'the way from the home of the topic was full');
   }
 
-  #join(
-    topic: TopicKey,
-    lane: LocalLane,
-    subscriber: Subscriber,
-    since: Since | undefined,
-    receiver: AnswerReceiver,
-  ): Requested {
-    const { homes, links, pending, subscribers } = this.#route;
-    const home = homes.of(topic);
-    const join: AnswerReceiver = {
-      onAnswer: (correlation, answer) => {
-        this.#finishJoin(topic, lane, subscriber, answer);
-        receiver.onAnswer(correlation, answer);
-      },
+  #askHome(home: ShardId, join: Join, since: Since | undefined, receiver: AnswerReceiver): Requested {
+    const { links, pending, subscribers } = this.#route;
+    const { topic, lane, subscriber } = join;
+    const onAnswer: AnswerReceiver['onAnswer'] = (correlation, answer) => {
+      this.#finishJoin(join, answer);
+      receiver.onAnswer(correlation, answer);
     };
-    const correlation = pending.open(join, home);
+    const correlation = pending.open({ onAnswer }, home);
     const sent = links.send(home, 'topicSubscribe', correlation, [topic, ...lane.spec, sinceToBody(since)]);
     if (sent === 'taken') return { state: 'pending', correlation };
     lane.joining.delete(subscriber);
@@ -162,9 +162,11 @@ export class RoutedTopicPort implements TopicPort {
     return this.#notSent(correlation, sent);
   }
 
-  /** Whoever left in the meantime is not joined. */
-  #finishJoin(topic: TopicKey, lane: LocalLane, subscriber: Subscriber, answer: Answer): void {
-    const isWaiting = lane.joining.delete(subscriber);
+  /** Whoever left in the meantime is not joined, nor one who left and asked again: the second answer counts. */
+  #finishJoin(join: Join, answer: Answer): void {
+    const { topic, lane, subscriber } = join;
+    const isWaiting = lane.joining.get(subscriber) === join;
+    if (isWaiting) lane.joining.delete(subscriber);
     const isLive = answer.ok && (answer.joined?.isLive ?? true);
     if (isLive) lane.isConfirmed = true;
     if (isLive && isWaiting) lane.subscribers.add(subscriber);

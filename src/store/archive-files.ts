@@ -25,6 +25,10 @@ import type { StoredMessage } from './history-store.ts';
 const offsetDigits = 13;
 /** Of SHA-256 in a name, hexadecimal. */
 const shaDigits = 12;
+/** Names that some systems keep for devices. */
+const deviceName = /^(?:con|prn|aux|nul|com\d|lpt\d)$/;
+/** What a hashed name looks like. */
+const hashedName = /-[0-9a-f]{16}$/;
 /** Longest readable part of a folder's name. */
 const readableCharsMax = 60;
 /** A file that is not whole yet. */
@@ -105,8 +109,8 @@ export function readArchiveFile(archiveDir: string, { file, sha256 }: ArchiveFil
 
 /** Small letters, digits, `_` and `-`; what loses something by that, or looks as if it had, ends in a hash of the name. */
 function safeName(name: string): string {
-  if (/^[a-z0-9][a-z0-9_-]*$/.test(name) && name.length <= readableCharsMax && !/-[0-9a-f]{16}$/.test(name))
-    return name;
+  const isPlain = /^[a-z0-9][a-z0-9_-]*$/.test(name) && name.length <= readableCharsMax;
+  if (isPlain && !hashedName.test(name) && !deviceName.test(name)) return name;
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 16);
   const readable = name.toLowerCase().replaceAll(/[^a-z0-9_-]/g, '_');
   return `${readable.slice(0, readableCharsMax)}-${hash}`;

@@ -12,6 +12,7 @@
 import type { Priority } from '#proto/data.ts';
 import type { MessageId, Tenant, TopicKey, TopicName, UserId } from '#proto/names.ts';
 import type { ReceiptKind } from '#proto/record.ts';
+import type { ArchiveIndex } from './archive-index.ts';
 import type { SearchTerms } from './search-terms.ts';
 
 /** Edits and deletions have an offset of their own, so that whoever recovers learns of them. */
@@ -170,7 +171,7 @@ export interface StoreQueries {
   mark(request: { marks: ReceiptMark[] }): Promise<void>;
   /** Users who have a mark at or beyond `offset`, by name; read means delivered. */
   receipts(request: { topic: TopicKey; offset: number; limit: number }): Promise<ReceiptTimes[]>;
-  /** Takes the content of everything that `user` wrote out of all topics; the offsets stay. */
+  /** Takes the content of everything that `user` wrote out of all topics; the offsets stay. Archives follow (`erasures`). */
   erase(request: { tenant: Tenant; user: UserId; atMs: number }): Promise<{ messageCount: number }>;
   /** `days`: how far back `perDay` goes from `nowMs`. `limit` bounds both lists. */
   stats(request: { tenant: Tenant; nowMs: number; days: number; limit: number }): Promise<StoreStats>;
@@ -178,7 +179,7 @@ export interface StoreQueries {
 
 export type StoreQueryName = keyof StoreQueries;
 
-export interface HistoryStore extends StoreQueries {
+export interface HistoryStore extends StoreQueries, ArchiveIndex {
   /** Identity of this log's life: with another epoch the offsets that a client remembers mean nothing. */
   readonly epoch: string;
   /**

@@ -12,8 +12,10 @@ import { ThreadLink } from '../links/thread-link.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { MetricsRow } from '../observe/metrics-table.ts';
 import { packMsgpack } from '../wire/codec.ts';
+import { ArchiveKeeper } from './archive.ts';
 import { GroupCommit, groupCommitLimits } from './group-commit.ts';
 import type { AppendEntry, HistoryStore } from './history-store.ts';
+import { JobDesk } from './job-desk.ts';
 import { PostgresHistoryStore } from './postgres/postgres-history-store.ts';
 import { Retention } from './retention.ts';
 import { searchText } from './search-text.ts';
@@ -50,7 +52,8 @@ export async function runStore({ config, shared, metricsRow }: StoreStart, port:
     post({ kind: 'failed', reason: (error as Error).message });
     process.exit(1);
   }
-  const thread = new StoreThread(store, config, log, new MetricsRow(shared.metrics, metricsRow));
+  const jobs = new JobDesk((message, transfer) => port.postMessage(message, transfer));
+  const thread = new StoreThread(store, config, log, new MetricsRow(shared.metrics, metricsRow), jobs);
   port.on('message', (message: ToStore) => thread.onMessage(message, config.failpoints));
   post({ kind: 'ready' });
 }
@@ -69,13 +72,16 @@ class StoreThread {
   readonly #intake: StoreIntakeContext;
   readonly #breaker: StoreBreaker;
   readonly #retention: Retention;
+  readonly #archive: ArchiveKeeper;
+  readonly #jobs: JobDesk;
   readonly #log: Logger;
   #isTurnScheduled = false;
 
-  constructor(store: HistoryStore, config: Config, log: Logger, metrics: MetricsRow) {
+  constructor(store: HistoryStore, config: Config, log: Logger, metrics: MetricsRow, jobs: JobDesk) {
     this.#store = store;
     this.#metrics = metrics;
     this.#log = log;
+    this.#jobs = jobs;
     this.#breaker = new StoreBreaker(() => store.find(nowhere), {
       onChange: (isUp) => this.#onHealth(isUp),
       onState: (state) => metrics.setOf('circuitBreakerState', 'store', state),
@@ -99,7 +105,23 @@ class StoreThread {
       onFailure: (error) => log.error({ err: error }, 'what is too old could not be taken away'),
     });
     this.#retention.start();
+    this.#archive = this.#openArchive(config);
+    this.#archive.start();
     setInterval(() => this.#turn(), tickMs);
+  }
+
+  #openArchive(config: Config): ArchiveKeeper {
+    const { retentionMs, archiveAfterMs, archiveDir, messageBytesMax } = config;
+    return new ArchiveKeeper({
+      ...{ store: this.#store, runJob: this.#jobs.run, clock: systemClock, rules: config.topics },
+      ...{ retentionMs, archiveAfterMs, archiveDir, messageBytesMax },
+      onArchived: ({ file, firstOffset, lastOffset }) => {
+        this.#metrics.add('storeArchived', lastOffset - firstOffset + 1);
+        this.#log.info({ file, firstOffset, lastOffset }, 'messages were moved to an archive');
+      },
+      onExpired: ({ file }) => this.#log.info({ file }, 'an archive was older than its retention'),
+      onFailure: (error) => this.#log.error({ err: error }, 'archives could not be brought up to date'),
+    });
   }
 
   #openCommits(): GroupCommit {
@@ -131,6 +153,8 @@ class StoreThread {
         this.#links.get(message.peer)?.close();
         this.#links.delete(message.peer);
         return;
+      case 'jobDone':
+        return this.#jobs.onDone(message);
       case 'exit':
         return void this.#end();
       case 'failpoint':
@@ -150,6 +174,8 @@ class StoreThread {
   async #end(): Promise<void> {
     this.#breaker.close();
     this.#retention.stop();
+    this.#archive.stop();
+    this.#jobs.close();
     await this.#intake.commits.settled();
     await this.#store.close();
     process.exit(0);

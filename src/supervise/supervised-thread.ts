@@ -3,7 +3,7 @@
  * Thread: primary. Owned by supervisor.ts.
  */
 import { Worker } from 'node:worker_threads';
-import type { FromShard, ToShard } from '#proto/control.ts';
+import type { FromShard, FromStore, ToShard, ToStore } from '#proto/control.ts';
 import { type ShardId, storePeer } from '#proto/names.ts';
 
 const entryPoints = {
@@ -20,7 +20,7 @@ const youngGenerationMb = 24;
 const readyTimeoutMs = 30_000;
 
 export interface ThreadEvents {
-  onMessage(thread: SupervisedThread, message: FromShard): void;
+  onMessage(thread: SupervisedThread, message: FromShard | FromStore): void;
   /** Once, when the thread is gone, for whatever reason. */
   onExit(thread: SupervisedThread): void;
 }
@@ -49,7 +49,7 @@ export class SupervisedThread {
     this.ready = promise;
     this.exited = exit.promise;
     const timeout = setTimeout(() => void this.#worker.terminate(), readyTimeoutMs);
-    this.#worker.on('message', (message: FromShard) => {
+    this.#worker.on('message', (message: FromShard | FromStore) => {
       if (message.kind === 'ready') {
         clearTimeout(timeout);
         this.#state = 'ready';
@@ -88,7 +88,7 @@ export class SupervisedThread {
     return this.#failure;
   }
 
-  post(message: ToShard, transfer: object[] = []): void {
+  post(message: ToShard | ToStore, transfer: object[] = []): void {
     this.#worker.postMessage(message, transfer as never[]);
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Clock } from '#kit/clock.ts';
-import type { AdmissionVerdict, FailpointName, FromShard, FromStore } from '#proto/control.ts';
+import type { AdmissionVerdict, CpuJob, FailpointName, FromShard, FromStore } from '#proto/control.ts';
 import { type ShardId, storePeer } from '#proto/names.ts';
 import { Heartbeats } from '../observe/heartbeats.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -32,6 +32,8 @@ export interface SupervisorContext {
   metricsRowOf(peer: ShardId): number;
   onLogLines(lines: string[]): void;
   onKeys(jwks: string): void;
+  /** Work that would stall any thread of ours; resolves with its answer. */
+  runJob(job: CpuJob): Promise<unknown>;
   onSocketsClosed(shard: ShardId, addresses: string[]): void;
   onShardGone(shard: ShardId): void;
   /** The budget is spent: the process must end. */
@@ -124,6 +126,7 @@ export class Supervisor implements ThreadEvents {
     if (message.kind === 'keys') this.#ctx.onKeys(message.jwks);
     if (message.kind === 'closed') this.#ctx.onSocketsClosed(thread.peer, message.addresses);
     if (message.kind === 'drained') this.#drained.get(thread.peer)?.();
+    if (message.kind === 'job') void this.#runJob(thread, message);
   }
 
   onExit(thread: SupervisedThread): void {
@@ -136,6 +139,16 @@ export class Supervisor implements ThreadEvents {
     if (peer !== storePeer) this.#ctx.onShardGone(peer);
     for (const other of this.#others(peer)) other.post({ kind: 'unlink', peer });
     if (this.#isStarted && !this.#isStopping) this.#restart(thread);
+  }
+
+  /** The answer is for the thread that asked: its successor counts its jobs anew. */
+  async #runJob(thread: SupervisedThread, { id, ...job }: { id: number } & CpuJob): Promise<void> {
+    try {
+      const answer = await this.#ctx.runJob(job);
+      thread.post({ kind: 'jobDone', id, answer, failure: undefined });
+    } catch (error) {
+      thread.post({ kind: 'jobDone', id, answer: undefined, failure: (error as Error).message });
+    }
   }
 
   // ---- lives

@@ -9,6 +9,7 @@ export const unsubscribe: Handler<'Unsubscribe'> = {
     if (subscription === undefined)
       return refuse('not_subscribed', `data.topic "${topic}" is not subscribed`);
     session.answerEarly(subscription);
+    subscription.recovery?.stop();
     phase.subscriptions.delete(topic);
     ctx.counters.subscriptions(-1);
     ctx.topics.unsubscribe(subscription.key, subscription.lane, session);

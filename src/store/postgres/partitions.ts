@@ -13,6 +13,7 @@ const newMonthsMax = 12;
 /** A partition waits for all readers of the table, and new readers wait behind it. */
 const lockTimeoutMs = 1_000;
 
+type Dated = Pick<AppendEntry, 'timestampMs'>;
 /** Months since the year 0, UTC. */
 type Month = number;
 
@@ -25,7 +26,7 @@ export class Partitions {
 
   /** `run` makes a transaction. Never rejects. */
   async ensure(
-    entries: readonly AppendEntry[],
+    entries: readonly Dated[],
     run: (work: (sql: Sql) => Promise<void>) => Promise<void>,
   ): Promise<void> {
     const months = this.#newMonths(entries);
@@ -54,7 +55,7 @@ export class Partitions {
     return [...months, Math.max(...months) + 1].filter((month) => !this.#settled.has(month));
   }
 
-  #newMonths(entries: readonly AppendEntry[]): Month[] {
+  #newMonths(entries: readonly Dated[]): Month[] {
     const months = new Set<Month>();
     for (const { timestampMs } of entries) {
       if (timestampMs >= this.#startMs && timestampMs < this.#endMs) continue;

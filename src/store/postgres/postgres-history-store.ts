@@ -3,6 +3,7 @@
  * Thread: store. Appends have a connection of their own, everything else shares a few: a slow search delays no message.
  */
 import type { ClientConfig } from 'pg';
+import type { ArchiveIndex, ArchiveLead } from '../archive-index.ts';
 import {
   type AppendEntry,
   type AppendResult,
@@ -11,6 +12,8 @@ import {
   StoreUnavailableError,
 } from '../history-store.ts';
 import { Batch } from './append.ts';
+import { LeadConnection } from './archive-lead.ts';
+import * as archives from './archives.ts';
 import { clientConfig, defaultOptions, type PostgresOptions } from './connect.ts';
 import { isStored } from './fate.ts';
 import { openDatabase } from './open-database.ts';
@@ -19,7 +22,7 @@ import { Partitions } from './partitions.ts';
 import { Readers } from './readers.ts';
 import { markReceipts, receiptsOf } from './receipts.ts';
 import { searchMessages } from './search.ts';
-import { CommitUnknownError, sqlStateOf } from './sql.ts';
+import { CommitUnknownError, type Sql, sqlStateOf } from './sql.ts';
 import { TopicIds } from './topic-rows.ts';
 import { erase, prune, statsOf, topicsOf } from './upkeep.ts';
 import { Writer } from './writer.ts';
@@ -32,6 +35,7 @@ const deadlocks = new Set(['40P01', '40001']);
 
 export class PostgresHistoryStore implements HistoryStore {
   readonly epoch: string;
+  readonly #config: ClientConfig;
   readonly #options: PostgresOptions;
   readonly #partitions: Partitions;
   readonly #writer: Writer;
@@ -53,6 +57,7 @@ export class PostgresHistoryStore implements HistoryStore {
 
   private constructor(epoch: string, config: ClientConfig, options: PostgresOptions, partitions: Partitions) {
     this.epoch = epoch;
+    this.#config = config;
     this.#options = options;
     this.#partitions = partitions;
     this.#writer = new Writer(config);
@@ -110,9 +115,46 @@ export class PostgresHistoryStore implements HistoryStore {
     return refusing('retention', () => this.#readers.transaction((sql) => prune(sql, request)));
   }
 
+  archives(request: Parameters<ArchiveIndex['archives']>[0]): ReturnType<ArchiveIndex['archives']> {
+    return refusing('archives', () => this.#readers.read((sql) => archives.listArchives(sql, request)));
+  }
+
+  topicAges(request: Parameters<ArchiveIndex['topicAges']>[0]): ReturnType<ArchiveIndex['topicAges']> {
+    return refusing('topics', () => this.#readers.read((sql) => archives.topicAgesOf(sql, request)));
+  }
+
+  erasures(): ReturnType<ArchiveIndex['erasures']> {
+    return refusing('erasures', () => this.#readers.read((sql) => archives.erasuresOf(sql)));
+  }
+
+  async leadArchives({
+    waitMs,
+  }: Parameters<ArchiveIndex['leadArchives']>[0]): ReturnType<ArchiveIndex['leadArchives']> {
+    const lead = await refusing('the lead of archives', () => LeadConnection.tryOpen(this.#config, waitMs));
+    return lead && this.#leadThrough(lead);
+  }
+
   async close(): Promise<void> {
     await this.#writer.close();
     await this.#readers.close();
+  }
+
+  #leadThrough(lead: LeadConnection): ArchiveLead {
+    const write = <Answer>(run: (sql: Sql) => Promise<Answer>) =>
+      refusing('an archive', () => lead.transaction(run));
+    const { searchLanguage } = this.#options;
+    return {
+      move: (request) => write((sql) => archives.moveToArchive(sql, request)),
+      replace: (request) => write((sql) => archives.replaceArchive(sql, request)),
+      drop: (archive) => write((sql) => archives.dropArchive(sql, archive)),
+      restore: async (request) => {
+        await this.#partitions.ensure(request.entries, (work) => this.#writer.transaction(work));
+        return write((sql) => archives.restoreArchive(sql, request, searchLanguage));
+      },
+      blankEdits: (request) => write((sql) => archives.blankEdits(sql, request)),
+      settle: (erasure) => write((sql) => archives.settleErasure(sql, erasure)),
+      release: () => lead.close(),
+    };
   }
 
   async #append(entries: readonly AppendEntry[]): Promise<AppendResult[]> {

@@ -1,6 +1,6 @@
 /**
  * What an operator asks of the log: topics, retention, erasure, statistics.
- * Thread: store. Called by postgres-history-store.ts, `prune` inside a transaction; `erase` makes its own.
+ * Thread: store. Called by postgres-history-store.ts, `prune` inside a transaction; `erase` makes its own. Shared with archives.ts.
  */
 import {
   type Tenant,
@@ -19,6 +19,7 @@ import { timeFrom } from './values.ts';
 const dayMs = 86_400_000;
 /** Of one transaction of an erasure: appends to the topic wait for it. */
 const biteOffsets = 2_000;
+const erasuresLock = 'carillon erasures';
 /** A key is good for a day at least, even where messages are kept for less. */
 const keyAge = `interval '24 hours'`;
 
@@ -48,16 +49,26 @@ export async function prune(
     { lastPruned: number | null },
   ];
   const end = (oldest.lastPruned ?? row.firstOffset - 1) + 1;
+  await forgetKeys(sql, row.id, end);
+  if (oldest.lastPruned === null) return 0;
+  await beginAt(sql, row.id, end);
+  return end - row.firstOffset;
+}
+
+/** Everything below goes, with what belongs to it; under the lock of the topic. */
+export async function beginAt(sql: Sql, topicId: number, offset: number): Promise<void> {
+  for (const table of ['messages', 'receipts']) {
+    await sql.all(`DELETE FROM ${table} WHERE topic_id = $1 AND "offset" < $2`, [topicId, offset]);
+  }
+  await sql.all('UPDATE topics SET first_offset = $2 WHERE topic_id = $1', [topicId, offset]);
+}
+
+/** Of entries that are gone, or go now. */
+export async function forgetKeys(sql: Sql, topicId: number, below: number): Promise<void> {
   await sql.all(
     `DELETE FROM message_keys WHERE topic_id = $1 AND "offset" < $2 AND created_at < now() - ${keyAge}`,
-    [row.id, end],
+    [topicId, below],
   );
-  if (oldest.lastPruned === null) return 0;
-  for (const table of ['messages', 'receipts']) {
-    await sql.all(`DELETE FROM ${table} WHERE topic_id = $1 AND "offset" < $2`, [row.id, end]);
-  }
-  await sql.all('UPDATE topics SET first_offset = $2 WHERE topic_id = $1', [row.id, end]);
-  return end - row.firstOffset;
 }
 
 /** The last of the oldest that are older, up to the first that is not. */
@@ -69,19 +80,41 @@ const oldestSql = `WITH oldest AS (
 
 /**
  * In bites, each under the lock of its topic: an edit at the same time waits for a bite, and neither waits for the other
- * in a circle. What was cut short is done again.
+ * in a circle. What was cut short is done again. For archives it is recorded before, so that what is restored meanwhile is
+ * met by one of the two, and again behind, so that what was archived meanwhile is not forgotten.
  */
 export async function erase(
   readers: Readers,
   { tenant, user, atMs }: Parameters<StoreQueries['erase']>[0],
 ): Promise<{ messageCount: number }> {
+  const record = () => readers.transaction((sql) => recordErasure(sql, { tenant, user, atMs }));
+  await record();
   const { stretches, messageCount } = await readers.longTransaction((sql) => writtenBy(sql, tenant, user));
   for (const { topicId, first, last } of stretches) {
     for (let from = first; from <= last; from += biteOffsets) {
       await readers.longTransaction((sql) => eraseBite(sql, [topicId, user, from, from + biteOffsets], atMs));
     }
   }
+  await record();
   return { messageCount };
+}
+
+/** Where the tenant has archives. */
+async function recordErasure(
+  sql: Sql,
+  { tenant, user, atMs }: Parameters<StoreQueries['erase']>[0],
+): Promise<void> {
+  await lockErasures(sql);
+  await sql.all(
+    `INSERT INTO erasures (tenant, user_id, erased_at) SELECT $1, $2, ${timeFrom('$3::int8')}
+     WHERE EXISTS (SELECT 1 FROM archives JOIN topics USING (topic_id) WHERE tenant = $1)`,
+    [tenant, user, atMs],
+  );
+}
+
+/** Until the end of the transaction nobody erases, or restores, unnoticed by the other. */
+export async function lockErasures(sql: Sql): Promise<void> {
+  await sql.all('SELECT pg_advisory_xact_lock(hashtext($1))', [erasuresLock]);
 }
 
 /** Of one topic: where the user wrote. */

@@ -2,7 +2,7 @@
  * Opens the database of DATA_DIR: locked against a second server, migrated, durable at every commit.
  * Thread: store. Called by sqlite-history-store.ts.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { type AppliedMigration, pendingMigrations, readMigrations } from '../migrations.ts';
@@ -10,6 +10,8 @@ import { type AppliedMigration, pendingMigrations, readMigrations } from '../mig
 export const databaseFile = 'carillon.db';
 /** A database of its own, because the real one stays open to readers: held by a transaction that never ends. */
 const lockFile = 'carillon.lock';
+
+const appliedSql = 'SELECT number, name, checksum FROM migrations';
 
 export interface OpenedDatabase {
   database: DatabaseSync;
@@ -42,6 +44,24 @@ export function openDatabase(dataDir: string): OpenedDatabase {
   }
 }
 
+/** One that is there and of this release, while a server may be using it. Throws a sentence. */
+export function openForReading(dataDir: string): OpenedDatabase {
+  const path = join(dataDir, databaseFile);
+  const shown = `DATA_DIR is ${JSON.stringify(dataDir)}`;
+  if (!existsSync(path)) throw new Error(`${shown}; there is no ${databaseFile} in it`);
+  try {
+    const database = new DatabaseSync(path, { readOnly: true });
+    const applied = database.prepare(appliedSql).all() as unknown as AppliedMigration[];
+    const pending = pendingMigrations(readMigrations(join(import.meta.dirname, 'migrations')), applied);
+    if (pending.length > 0) throw new Error('it is of an older release: start the server once');
+    return { database, close: () => database.close() };
+  } catch (error) {
+    throw new Error(`${shown}; its ${databaseFile} cannot be used: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
 function openInMemory(): OpenedDatabase {
   const database = new DatabaseSync(':memory:');
   migrate(database);
@@ -67,9 +87,7 @@ function migrate(database: DatabaseSync): void {
   database.exec(
     'CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL) STRICT',
   );
-  const applied = database
-    .prepare('SELECT number, name, checksum FROM migrations')
-    .all() as unknown as AppliedMigration[];
+  const applied = database.prepare(appliedSql).all() as unknown as AppliedMigration[];
   const record = database.prepare('INSERT INTO migrations (number, name, checksum) VALUES (?, ?, ?)');
   const known = readMigrations(join(import.meta.dirname, 'migrations'));
   for (const { number, name, checksum, sql } of pendingMigrations(known, applied)) {

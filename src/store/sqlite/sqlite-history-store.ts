@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { ArchiveIndex, ArchiveLead } from '../archive-index.ts';
 import {
   type AppendEntry,
   type AppendResult,
@@ -12,7 +13,8 @@ import {
   StoreUnavailableError,
 } from '../history-store.ts';
 import { Appender } from './append.ts';
-import { type OpenedDatabase, openDatabase } from './open-database.ts';
+import { Archives } from './archives.ts';
+import { type OpenedDatabase, openDatabase, openForReading } from './open-database.ts';
 import { Pages } from './pages.ts';
 import { Receipts } from './receipts.ts';
 import { searchMessages } from './search.ts';
@@ -30,18 +32,23 @@ export class SqliteHistoryStore implements HistoryStore {
   readonly #pages: Pages;
   readonly #receipts: Receipts;
   readonly #upkeep: Upkeep;
+  readonly #archives: Archives;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
 
-  /** Opens DATA_DIR's database, made when missing; `:memory:` is one in memory. Throws a sentence when it cannot be used. */
-  constructor(dataDir: string) {
-    this.#opened = openDatabase(dataDir);
+  /**
+   * Opens DATA_DIR's database, made when missing; `:memory:` is one in memory. `readOnly` opens one that is there, whoever
+   * else is using it, and refuses to write. Throws a sentence when it cannot be used.
+   */
+  constructor(dataDir: string, access?: 'readOnly') {
+    this.#opened = access === undefined ? openDatabase(dataDir) : openForReading(dataDir);
     const { database } = this.#opened;
     this.#topics = new TopicRows(database);
     this.#appender = new Appender(database, this.#topics);
     this.#pages = new Pages(database, this.#topics);
     this.#receipts = new Receipts(database, this.#topics);
     this.#upkeep = new Upkeep(database, this.#topics);
+    this.#archives = new Archives(database, this.#topics, this.#upkeep);
     this.#begin = database.prepare('BEGIN IMMEDIATE');
     this.#commit = database.prepare('COMMIT');
     this.epoch = epochOf(database);
@@ -85,6 +92,32 @@ export class SqliteHistoryStore implements HistoryStore {
 
   async prune(request: Parameters<HistoryStore['prune']>[0]): ReturnType<HistoryStore['prune']> {
     return this.#write('retention', () => this.#upkeep.prune(request));
+  }
+
+  async archives(request: Parameters<ArchiveIndex['archives']>[0]): ReturnType<ArchiveIndex['archives']> {
+    return this.#read('archives', () => this.#archives.list(request));
+  }
+
+  async topicAges(request: Parameters<ArchiveIndex['topicAges']>[0]): ReturnType<ArchiveIndex['topicAges']> {
+    return this.#read('topics', () => this.#archives.topicAges(request));
+  }
+
+  async erasures(): ReturnType<ArchiveIndex['erasures']> {
+    return this.#read('erasures', () => this.#archives.erasures());
+  }
+
+  async leadArchives(): Promise<ArchiveLead> {
+    const archives = this.#archives;
+    const write = async <Answer>(run: () => Answer) => this.#write('an archive', run);
+    return {
+      move: (request) => write(() => archives.move(request)),
+      replace: (request) => write(() => archives.replace(request)),
+      drop: (archive) => write(() => archives.drop(archive)),
+      restore: (request) => write(() => archives.restore(request)),
+      blankEdits: (request) => write(() => archives.blankEdits(request)),
+      settle: (erasure) => write(() => archives.settle(erasure)),
+      release: async () => {},
+    };
   }
 
   async close(): Promise<void> {

@@ -1,11 +1,11 @@
 /**
  * What an operator asks of the log: retention, erasure, statistics.
- * Thread: store. Called by sqlite-history-store.ts, `prune` and `erase` inside a transaction.
+ * Thread: store. Called by sqlite-history-store.ts, `prune` and `erase` inside a transaction; `beginAt` by archives.ts, too.
  */
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { type TopicKey, type TopicName, tenantOfKey, topicKey, topicOfKey } from '#proto/names.ts';
 import type { HistoryStore, StoreQueries, StoreStats } from '../history-store.ts';
-import type { TopicRows } from './topic-rows.ts';
+import type { TopicRow, TopicRows } from './topic-rows.ts';
 
 const dayMs = 86_400_000;
 
@@ -37,19 +37,23 @@ export class Upkeep {
     );
     const keptAt = oldest.findIndex(({ createdAt }) => createdAt >= beforeMs);
     const count = keptAt < 0 ? oldest.length : keptAt;
-    if (count === 0) return 0;
-    row.firstOffset = (oldest[count - 1] as { offset: number }).offset + 1;
-    const end = row.firstOffset;
+    if (count > 0) this.beginAt(row, (oldest[count - 1] as { offset: number }).offset + 1);
+    return count;
+  }
+
+  /** Everything below goes, with what belongs to it. */
+  beginAt(row: TopicRow, offset: number): void {
+    const { id } = row;
     this.#run(
       'DELETE FROM message_words WHERE rowid >= (? << 40) AND rowid < ((? << 40) | ?)',
-      row.id,
-      row.id,
-      end,
+      id,
+      id,
+      offset,
     );
-    this.#run('DELETE FROM messages WHERE topic_id = ? AND "offset" < ?', row.id, end);
-    this.#run('DELETE FROM receipts WHERE topic_id = ? AND "offset" < ?', row.id, end);
+    this.#run('DELETE FROM messages WHERE topic_id = ? AND "offset" < ?', id, offset);
+    this.#run('DELETE FROM receipts WHERE topic_id = ? AND "offset" < ?', id, offset);
+    row.firstOffset = offset;
     this.#topics.save(row);
-    return count;
   }
 
   erase({ tenant, user, atMs }: Parameters<StoreQueries['erase']>[0]): { messageCount: number } {
@@ -72,6 +76,11 @@ export class Upkeep {
       `UPDATE messages SET payload = x'c0', event = NULL, key = NULL,
          deleted_at = CASE kind WHEN 'message' THEN coalesce(deleted_at, ?) END WHERE ${mine}`,
       ...[atMs, user, tenant],
+    );
+    this.#run(
+      `INSERT INTO erasures (tenant, user_id, erased_at) SELECT ?1, ?2, ?3
+       WHERE EXISTS (SELECT 1 FROM archives JOIN topics USING (topic_id) WHERE tenant = ?1)`,
+      ...[tenant, user, atMs],
     );
     return { messageCount };
   }

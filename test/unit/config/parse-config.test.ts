@@ -16,6 +16,7 @@ const wrongValues: Record<string, string> = {
   DATABASE_URL: 'mysql://localhost/carillon',
   SEARCH_LANGUAGE: 'english; DROP TABLE message',
   RETENTION: '1h',
+  ARCHIVE_AFTER: '23h',
   JWT_ALGORITHMS: 'none',
   TRUST_PROXY: '10.0.0.0/33',
   MAX_CONNECTIONS: '-5',
@@ -75,7 +76,10 @@ test('nothing needs to be set to start', () => {
 test('every default passes the check of its own kind, in production and outside', () => {
   for (const isProduction of [false, true]) {
     for (const [, { name, kind, fallback }] of rows) {
-      const text = typeof fallback === 'function' ? fallback({ isProduction, isTerminal: false }) : fallback;
+      const text =
+        typeof fallback === 'function'
+          ? fallback({ isProduction, isTerminal: false, dataDir: './data' })
+          : fallback;
       if (text !== undefined) assert.notEqual(kind.parse(text), undefined, `${name} defaults to "${text}"`);
     }
   }

@@ -183,9 +183,20 @@ test('no text makes a kind throw, and every kind says what is allowed', () => {
 });
 
 test('the URL of a database is one of PostgreSQL', () => {
-  const good = ['postgres://h/d', 'postgresql://user:p%40ss@host:5432/db?sslmode=require', 'postgres:///d?host=/run'];
+  const good = [
+    'postgres://h/d',
+    'postgresql://user:p%40ss@host:5432/db?sslmode=require',
+    'postgres:///d?host=/run',
+  ];
   takes(postgresUrl, Object.fromEntries(good.map((url) => [url, url])));
-  refuses(postgresUrl, ['', 'host/db', 'mysql://h/d', 'http://h/postgres://', 'postgres:h', 'postgres://h:port/d']);
+  refuses(postgresUrl, [
+    '',
+    'host/db',
+    'mysql://h/d',
+    'http://h/postgres://',
+    'postgres:h',
+    'postgres://h:port/d',
+  ]);
 });
 
 test('the language of a search is a plain name: it can say nothing else to a database', () => {

@@ -29,9 +29,8 @@ import { RoutedTopicPort } from '../../../src/shard/topic-port.ts';
 import { TopicTable } from '../../../src/shard/topic-table.ts';
 import { RoutedUserPort } from '../../../src/shard/user-port.ts';
 import { UserTable } from '../../../src/shard/user-table.ts';
-import type { FlushTarget } from '../../../src/topic/ports.ts';
-import type { Answer } from '../../../src/wire/message.ts';
-import { messageToBody } from '../../../src/wire/message.ts';
+import type { FlushTarget, TopicContext } from '../../../src/topic/ports.ts';
+import { type Answer, messageToBody, type Since } from '../../../src/wire/message.ts';
 import { noStore } from '../../kit/no-store.ts';
 import { countingIds } from '../protect/manual-clock.ts';
 import { envelopesIn, type ReceivedEnvelope } from '../topic/topic-world.ts';
@@ -83,14 +82,15 @@ export class TestShard {
   readonly #flushes = new Set<FlushTarget>();
   readonly #intake: IntakeContext;
 
-  constructor(id: number) {
+  /** `log`: what topics are given that are not volatile. */
+  constructor(id: number, log: Partial<TopicContext> = {}) {
     this.id = id as ShardId;
     this.homes = new Homes(this.id, 2);
     this.links = new ThreadLinks({ self: this.id, clock: systemClock, metrics: this.metrics }, () => {});
     const nothing = () => {};
     const recentKeys = new RecentKeys(systemClock, countingIds(), { accepted: nothing, duplicate: nothing });
     this.topics = new TopicTable({
-      ...noStore,
+      ...{ ...noStore, ...log },
       clock: systemClock,
       recentKeys,
       flushes: { requestFlush: (topic) => void this.#flushes.add(topic) },
@@ -129,7 +129,7 @@ export class TestShard {
       ...route,
       topics: this.topics,
       subscribers: this.subscribers,
-      ...noStore,
+      classOf: log.classOf ?? noStore.classOf,
     });
     this.userPort = new RoutedUserPort({ ...route, users: this.users });
     const sessions = new SessionTable();
@@ -146,9 +146,8 @@ export class TestShard {
     };
   }
 
-  /** One that only takes part: of a topic without a log there is nothing more to know. */
-  subscribe(topic: TopicKey, lane: LaneSpec, client: Client): Requested {
-    return this.topicPort.subscribe(topic, lane, client, undefined, client);
+  subscribe(topic: TopicKey, lane: LaneSpec, client: Client, since?: Since): Requested {
+    return this.topicPort.subscribe(topic, lane, client, since, client);
   }
 
   attach(user: UserKey, id: SessionId, encoding: Encoding): void {
@@ -182,10 +181,15 @@ export class TestShard {
 
 /** Two linked shards. Close it: the doorbells would keep the process. */
 export class ShardPair {
-  readonly here = new TestShard(0);
-  there = new TestShard(1);
+  readonly here: TestShard;
+  there: TestShard;
+  readonly #log: Partial<TopicContext>;
 
-  constructor() {
+  /** `log`: of topics that are not volatile, in both. */
+  constructor(log: Partial<TopicContext> = {}) {
+    this.#log = log;
+    this.here = new TestShard(0, log);
+    this.there = new TestShard(1, log);
     this.#link();
   }
 
@@ -205,7 +209,7 @@ export class ShardPair {
 
   /** A new thread of shard 1 that knows nothing, and new rings. */
   restartThere(): void {
-    this.there = new TestShard(1);
+    this.there = new TestShard(1, this.#log);
     this.#link();
     this.here.topicPort.onHomeUp(this.there.id);
   }
