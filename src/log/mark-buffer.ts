@@ -17,7 +17,8 @@ export class MarkBuffer implements TimerEntry {
   readonly #ctx: Pick<LogContext, 'clock' | 'timers' | 'store'>;
   /** By topic, user and kind. */
   readonly #waiting = new Map<string, ReceiptMark>();
-  #isScheduled = false;
+  /** A write is scheduled, or on its way. */
+  #isUnderWay = false;
 
   constructor(ctx: Pick<LogContext, 'clock' | 'timers' | 'store'>) {
     this.#ctx = ctx;
@@ -34,25 +35,29 @@ export class MarkBuffer implements TimerEntry {
 
   /** Called by the timer wheel. */
   onDeadline(): void {
-    this.#isScheduled = false;
     const batch = [...this.#waiting].slice(0, batchMax);
-    if (batch.length === 0) return;
     const marks = batch.map(([, mark]) => mark);
     const sent = this.#ctx.store.ask('mark', { marks }, (result) => {
       // In the meantime a younger one may have come, which waits for the next write.
       if (result !== undefined) for (const [name, mark] of batch) this.#forget(name, mark);
-      if (this.#waiting.size > 0) this.#schedule();
+      this.#goOn();
     });
-    if (sent !== 'sent') this.#schedule();
+    if (sent !== 'sent') this.#goOn();
   }
 
   #forget(name: string, mark: ReceiptMark): void {
     if (this.#waiting.get(name) === mark) this.#waiting.delete(name);
   }
 
+  #goOn(): void {
+    this.#isUnderWay = false;
+    if (this.#waiting.size > 0) this.#schedule();
+  }
+
+  /** One write at a time. */
   #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
+    if (this.#isUnderWay) return;
+    this.#isUnderWay = true;
     this.#ctx.timers.schedule(this.#ctx.clock.monotonicMs() + waitMs, this);
   }
 }

@@ -21,6 +21,8 @@ export class Receipts {
   /** By user and kind. Made with the first mark: most topics have none. */
   #marks: Map<string, Mark> | undefined;
   #waitingCount = 0;
+  /** Too many users leave marks: nobody is told for the life of this actor. */
+  #isLarge = false;
 
   get isEmpty(): boolean {
     return this.#waitingCount === 0;
@@ -28,6 +30,7 @@ export class Receipts {
 
   /** True when there is something to tell. */
   add(user: UserId, kind: ReceiptKind, offset: number): boolean {
+    if (this.#isLarge) return false;
     this.#marks ??= new Map();
     const name = `${user}|${kind}`;
     const known = this.#marks.get(name);
@@ -35,6 +38,8 @@ export class Receipts {
     this.#marks.set(name, { user, kind, offset, isTold: false });
     if (known?.isTold ?? true) this.#waitingCount++;
     if (this.#marks.size <= 2 * usersMax) return true;
+    this.#isLarge = true;
+    this.#marks = undefined;
     this.#waitingCount = 0;
     return false;
   }

@@ -161,6 +161,7 @@ export class Topic implements FlushTarget {
     const notices = this.#receipts.take(this.#name, this.#ctx.clock.wallMs());
     if (publications.length + notices.length === 0) return;
     const batch = new FlushBatch(publications, notices);
+    const isLogged = this.#class !== 'volatile' && publications.length > 0;
     for (const lane of [...this.#lanes]) {
       for (const part of batch.forLane(lane)) {
         for (const shard of lane.shards) {
@@ -171,7 +172,7 @@ export class Topic implements FlushTarget {
             part.frameCount,
             part.frames,
           );
-          if (sent === 'lost' && this.#class !== 'volatile') this.#tellLost(shard, lane);
+          if (sent === 'lost' && isLogged) this.#tellLost(shard, lane);
         }
       }
     }
