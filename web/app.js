@@ -1,5 +1,5 @@
 /** Entry: one Chat, rendered again after each change, and the few things of the browser that it needs. */
-import { Chat } from './chat.js';
+import { Chat } from './chat/chat.js';
 import { credentialsOfName } from './credentials.js';
 import { html } from './html.js';
 import { recall, remember } from './session-memory.js';
@@ -43,7 +43,7 @@ async function countShards() {
   }
 }
 
-/** A reload goes on as the same user, in the same topics. */
+/** A reload goes on as the same user, with the same conversations. */
 async function signInAgain() {
   const session = recall();
   if (session === undefined) return;
@@ -56,8 +56,7 @@ async function signInAgain() {
 
 addEventListener('online', () => chat.retryNow());
 document.addEventListener('visibilitychange', () => {
-  const { activeKey } = chat.state;
-  if (document.visibilityState === 'visible' && activeKey !== undefined) chat.select(activeKey);
+  if (document.visibilityState === 'visible') chat.onShown();
 });
 void signInAgain();
 render(html`<${App} />`, document.getElementById('app'));

@@ -1,6 +1,6 @@
 /**
  * One signed-in user's connection: socket, replies, reconnect with backoff, resend of what was not answered. No DOM.
- * Made by chat.js, which listens: `onPhase`, `onReply` (an answer and what it answers), `onEnvelope` (all else).
+ * Made by chat.js, which listens: `onPhase`, and `onEnvelope` for all that answers nothing.
  */
 import { newId } from './names.js';
 import { backoffMs, mayReconnect, stableAfterMs, tokenExpiredCode } from './reconnect.js';
@@ -42,7 +42,8 @@ export class Connection {
 
   /** Signed out: nothing is heard of this connection any more. */
   stop() {
-    this.#listener = { onPhase() {}, onReply() {}, onEnvelope() {} };
+    this.#listener = { onPhase() {}, onEnvelope() {} };
+    this.#phase = { name: 'closed' };
     this.#drop();
     clearTimeout(this.#retryTimer);
     this.#try = undefined;
@@ -55,16 +56,22 @@ export class Connection {
     void this.#connect();
   }
 
-  /** On this connection or not at all: when it is lost, so is the reply. */
+  /** On this connection or not at all. Resolves with the reply, or with undefined when the connection is lost before it. */
   ask(type, data) {
-    if (this.#phase.name === 'connected') this.#send({ type, id: newId(), data });
+    if (this.#phase.name !== 'connected') return Promise.resolve(undefined);
+    return new Promise((onReply) => this.#send({ type, id: newId(), data, onReply }));
   }
 
-  /** Now or after the next connect, and again until it is answered; the id keeps the server from taking it twice. */
+  /**
+   * Now or after the next connect, and again until it is answered; the id keeps the server from taking a message twice.
+   * Resolves with the reply.
+   */
   deliver(envelope) {
-    const command = { ...envelope, isKept: true };
-    if (this.#phase.name === 'connected') this.#send(command);
-    else this.#unanswered.set(command.id, command);
+    return new Promise((onReply) => {
+      const command = { ...envelope, isKept: true, onReply };
+      if (this.#phase.name === 'connected') this.#send(command);
+      else this.#unanswered.set(command.id, command);
+    });
   }
 
   #send(command) {
@@ -107,14 +114,14 @@ export class Connection {
       return this.#listener.onEnvelope(envelope);
     }
     this.#unanswered.delete(id);
-    this.#listener.onReply(envelope, command);
+    command.onReply(envelope);
   }
 
   /** The listener subscribes first; then what was not answered goes out again, in its order. */
-  #onLive({ userId, shard, node, maxMessageBytes }) {
+  #onLive({ userId, shard, node, maxMessageBytes, inbox }) {
     const unanswered = [...this.#unanswered.values()];
     this.#liveAtMs = Date.now();
-    this.#enter({ name: 'connected', userId, shard, node, maxMessageBytes });
+    this.#enter({ name: 'connected', userId, shard, node, maxMessageBytes, inbox });
     for (const command of unanswered) this.#send(command);
   }
 
@@ -126,7 +133,7 @@ export class Connection {
   async #renewToken() {
     this.#credentials.expire();
     try {
-      this.ask('Auth', { token: await this.#credentials.token() });
+      await this.ask('Auth', { token: await this.#credentials.token() });
     } catch {
       // The connection ends when the token does; the next try says what is wrong.
     }
@@ -134,7 +141,11 @@ export class Connection {
 
   #onClosed(code, reason) {
     this.#drop();
-    for (const [id, { isKept }] of this.#unanswered) if (!isKept) this.#unanswered.delete(id);
+    for (const [id, { isKept, onReply }] of this.#unanswered) {
+      if (isKept) continue;
+      this.#unanswered.delete(id);
+      onReply(undefined);
+    }
     const why = { code, reason, detail: this.#lastError };
     if (code === tokenExpiredCode) this.#credentials.expire();
     if (mayReconnect(code)) this.#retryLater(why);

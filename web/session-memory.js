@@ -1,10 +1,11 @@
-/** What survives a page reload, per window: the name and the topics. Never the token. */
+/** What survives a page reload, per window: the name, what is open, and the place in the inbox. Never the token. */
 const storageKey = 'carillon-demo';
 
 export function recall() {
   try {
-    const { name, topics } = JSON.parse(sessionStorage.getItem(storageKey));
-    if (typeof name === 'string' && Array.isArray(topics)) return { name, topics };
+    const { name, topics, users, inbox } = JSON.parse(sessionStorage.getItem(storageKey));
+    if (typeof name === 'string' && Array.isArray(topics) && Array.isArray(users))
+      return { name, topics, users, inbox };
   } catch {
     // nothing remembered, or no storage in this browser
   }

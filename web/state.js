@@ -1,10 +1,20 @@
 /**
  * What the page shows, as one value, and the steps from one to the next. Pure: no DOM, no socket, no clock.
- * chat.js is the only one that calls the steps; views only read.
+ * chat.js and the files of chat/ are the only ones that call the steps; views only read.
  */
+import {
+  deleted,
+  firstOffsetOf,
+  isKnown,
+  lastOffsetOfOthers,
+  withAccepted,
+  withMessage,
+  withPage,
+} from './entries.js';
+import { inboxOf } from './payload.js';
 
-/** Older entries of a conversation are forgotten. */
-const entriesMax = 500;
+/** Older entries of a conversation are forgotten, and can be loaded again. */
+const entriesMax = 1000;
 
 export const signedOut = {
   isSignedIn: false,
@@ -13,11 +23,15 @@ export const signedOut = {
   /** User id; known with the first connect. */
   me: undefined,
   phase: { name: 'closed' },
+  /** The server said that it cannot store anything for now. */
+  isStoreAway: false,
   /** Shards of the server, and those from which others' messages came. */
   shardCount: 0,
   peerShards: [],
   conversations: [],
   activeKey: undefined,
+  /** `{query, step: searching | done | failed, results, hasMore, problem}` while results are shown. */
+  search: undefined,
 };
 
 export function keyOf({ kind, name }) {
@@ -31,15 +45,29 @@ export function opened(state, place) {
   const conversation = {
     ...place,
     key,
-    /** Of topics: joining, joined, refused (by the server), ended (by the server, later). */
+    /** Of topics: joining (again, too), joined, refused (by the server). */
     membership: place.kind === 'topic' ? 'joining' : 'joined',
     /** Why it is not joined, in words. */
     problem: undefined,
-    /** Messages `{id, messageId?, from, text, atMs, shard?, delivery?}` and notes `{id, note, atMs}`. */
+    /** Of topics, once joined: durable, cached or volatile. */
+    topicClass: undefined,
+    /** What is older than the entries: unknown, loading, more, complete, failed; none where nothing is stored. */
+    history: place.kind === 'everyone' ? 'none' : 'unknown',
+    historyProblem: undefined,
+    /**
+     * Messages `{id, messageId?, offset?, from, text, atMs, shard?, editedAt?, isDeleted?, delivery?, change?}` and notes
+     * `{id, note, atMs}`.
+     */
     entries: [],
     /** Own messages from the server that may be one whose reply is still to come. */
     held: [],
+    /** How far others have read, as offsets by user. */
+    reads: {},
     unreadCount: 0,
+    /** Of the first message that was not looked at. */
+    unreadOffset: undefined,
+    /** `{messageId}` of a message to be scrolled to. */
+    target: undefined,
   };
   const conversations = [...state.conversations, conversation];
   return { ...state, conversations, activeKey: state.activeKey ?? key };
@@ -54,7 +82,7 @@ export function closed(state, key) {
 }
 
 export function selected(state, key) {
-  return changed({ ...state, activeKey: key }, key, { unreadCount: 0 });
+  return changed({ ...state, activeKey: key, search: undefined }, key, { target: undefined });
 }
 
 /** Fields of one conversation. */
@@ -62,54 +90,128 @@ export function changed(state, key, fields) {
   return update(state, key, (conversation) => ({ ...conversation, ...fields }));
 }
 
-/** A message from the server. `isSeen`: the person looks at the page. */
+/** A message from the server. `isSeen`: the person looks at the place where it appears. */
 export function received(before, place, message, isSeen) {
   const state = opened(before, place);
   const isOwn = message.from === state.me;
-  const key = keyOf(place);
-  const isUnread = !isOwn && !(isSeen && state.activeKey === key);
-  const peerShards = isOwn ? state.peerShards : withShard(state.peerShards, message.shard);
-  return update({ ...state, peerShards }, key, (conversation) => {
-    const { entries, held, unreadCount } = conversation;
-    if (entries.some((entry) => entry.messageId === message.messageId)) return conversation;
-    if (isOwn && entries.some(isSending)) return { ...conversation, held: [...held, message] };
-    return {
+  return update(state, keyOf(place), (conversation) => {
+    const { entries, held, unreadCount, unreadOffset } = conversation;
+    const isNew = !isKnown(entries, message);
+    if (isNew && isOwn && entries.some(isSending)) return { ...conversation, held: [...held, message] };
+    const isUnread = isNew && !isOwn && !isSeen && !message.isDeleted;
+    return bounded({
       ...conversation,
-      entries: append(entries, message),
+      entries: withMessage(entries, message),
       unreadCount: unreadCount + (isUnread ? 1 : 0),
-    };
+      unreadOffset: unreadOffset ?? (isUnread ? message.offset : undefined),
+    });
   });
+}
+
+/** Somebody wrote from that shard, just now. */
+export function heardFrom(state, { from, shard }) {
+  const { peerShards } = state;
+  if (from === state.me || shard === undefined || peerShards.includes(shard)) return state;
+  return { ...state, peerShards: [...peerShards, shard] };
+}
+
+/** A page of history; there may be more of it. */
+export function paged(state, key, messages, hasMore) {
+  return update(state, key, (conversation) => ({
+    ...conversation,
+    entries: withPage(conversation.entries, messages),
+    history: hasMore ? 'more' : 'complete',
+    historyProblem: undefined,
+  }));
+}
+
+/**
+ * What is shown may have a hole, or be of a stream that is no more: what is stored is to be loaded anew; what is not stays,
+ * but its offsets mean nothing any more.
+ */
+export function restarted(state, key) {
+  return update(state, key, (conversation) => {
+    const { entries } = conversation;
+    const kept = isStored(conversation)
+      ? entries.filter(({ offset }) => offset === undefined)
+      : entries.map((entry) => ({ ...entry, offset: undefined }));
+    return { ...conversation, entries: kept, history: 'unknown', reads: {}, unreadOffset: undefined };
+  });
+}
+
+/** All that is shown was looked at. */
+export function looked(state, key) {
+  const conversation = find(state, key);
+  if (conversation === undefined || conversation.unreadCount === 0) return state;
+  return changed(state, key, { unreadCount: 0, unreadOffset: undefined });
+}
+
+/**
+ * How far the server may be told that this user has read, once a conversation was looked at. A mark in the inbox covers
+ * every conversation with a user, so it ends before the first message that waits in another one.
+ */
+export function readMark(state, key) {
+  const conversation = find(state, key);
+  if (!isStored(conversation)) return undefined;
+  const { kind, name, entries } = conversation;
+  if (kind === 'topic') return { topic: name, offset: lastOffsetOfOthers(entries, state.me) };
+  const people = state.conversations.filter((conversation) => conversation.kind === 'user');
+  const limit = Math.min(...people.map(({ unreadOffset }) => unreadOffset ?? Number.POSITIVE_INFINITY));
+  const offsets = people.map((person) => lastOffsetOfOthers(person.entries, state.me, limit));
+  return { topic: inboxOf(state.me), offset: Math.max(...offsets) };
+}
+
+/** Somebody has read everything up to `offset`. */
+export function readBy(state, key, user, offset) {
+  return update(state, key, (conversation) => ({
+    ...conversation,
+    reads: { ...conversation.reads, [user]: Math.max(offset, conversation.reads[user] ?? 0) },
+  }));
 }
 
 /** An own message, on its way. */
 export function posted(state, key, message) {
-  return update(state, key, (conversation) => ({
-    ...conversation,
-    entries: append(conversation.entries, { ...message, delivery: { state: 'sending' } }),
-  }));
+  return update(state, key, (conversation) =>
+    bounded({
+      ...conversation,
+      entries: [...conversation.entries, { ...message, delivery: { state: 'sending' } }],
+    }),
+  );
 }
 
-/** What became of an own message: sending, sent (then with its message id) or failed. */
-export function settled(state, id, delivery, messageId) {
-  const conversations = state.conversations.map((conversation) => {
-    if (!conversation.entries.some((entry) => entry.id === id)) return conversation;
-    const entries = conversation.entries.map((entry) =>
-      entry.id === id ? { ...entry, delivery, messageId: messageId ?? entry.messageId } : entry,
-    );
-    const held = conversation.held.filter((message) => message.messageId !== messageId);
-    // Nothing is on its way any more: what is held came from another window of the same user.
-    if (entries.some(isSending)) return { ...conversation, entries, held };
-    return { ...conversation, entries: append(entries, ...held), held: [] };
-  });
-  return { ...state, conversations };
+/** What became of an own message: sending, failed, or accepted, then with its message id and place. */
+export function settled(state, id, delivery, accepted) {
+  return {
+    ...state,
+    conversations: state.conversations.map((conversation) => {
+      const { entries, held } = conversation;
+      if (!entries.some((entry) => entry.id === id)) return conversation;
+      const next =
+        accepted === undefined
+          ? entries.map((entry) => (entry.id === id ? { ...entry, delivery } : entry))
+          : withAccepted(entries, id, accepted);
+      const others = held.filter(({ messageId }) => messageId !== accepted?.messageId);
+      // Nothing is on its way any more: what is held came from another window of the same user.
+      if (next.some(isSending)) return { ...conversation, entries: next, held: others };
+      return { ...conversation, entries: others.reduce(withMessage, next), held: [] };
+    }),
+  };
+}
+
+/** Fields of a message, wherever it is; what is deleted stays as it is. */
+export function amended(state, messageId, fields) {
+  return everywhere(state, messageId, (entry) => (entry.isDeleted ? entry : { ...entry, ...fields }));
+}
+
+export function removed(state, messageId) {
+  return everywhere(state, messageId, deleted);
 }
 
 /** A line about the connection, in every conversation. */
 export function noted(state, note) {
-  const conversations = state.conversations.map((conversation) => ({
-    ...conversation,
-    entries: append(conversation.entries, note),
-  }));
+  const conversations = state.conversations.map((conversation) =>
+    bounded({ ...conversation, entries: [...conversation.entries, note] }),
+  );
   return { ...state, conversations };
 }
 
@@ -117,13 +219,21 @@ export function find(state, key) {
   return state.conversations.find((conversation) => conversation.key === key);
 }
 
-/** Is it to be subscribed again after a reconnect? */
-export function isWanted(membership) {
-  return membership === 'joined' || membership === 'joining';
+export function findMessage(state, messageId) {
+  for (const { entries } of state.conversations) {
+    const found = entries.find((entry) => entry.messageId === messageId);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
-export function topicsOf({ conversations }) {
-  return conversations.filter(({ kind }) => kind === 'topic').map(({ name }) => name);
+/** Is there a history of it, to be read again and changed? */
+export function isStored({ kind, topicClass }) {
+  return kind === 'user' || topicClass === 'durable';
+}
+
+export function namesOf({ conversations }, kind) {
+  return conversations.filter((conversation) => conversation.kind === kind).map(({ name }) => name);
 }
 
 function update(state, key, change) {
@@ -133,14 +243,27 @@ function update(state, key, change) {
   return { ...state, conversations };
 }
 
-function append(entries, ...more) {
-  return [...entries, ...more].slice(-entriesMax);
+function everywhere(state, messageId, change) {
+  const changedIn = (entries) => {
+    const index = entries.findIndex((entry) => entry.messageId === messageId);
+    return index < 0 ? entries : entries.with(index, change(entries[index]));
+  };
+  const conversations = state.conversations.map((conversation) => ({
+    ...conversation,
+    entries: changedIn(conversation.entries),
+    held: changedIn(conversation.held),
+  }));
+  return { ...state, conversations };
+}
+
+function bounded(conversation) {
+  const { entries, history } = conversation;
+  if (entries.length <= entriesMax) return conversation;
+  const kept = entries.slice(-entriesMax);
+  const isMore = history === 'complete' && firstOffsetOf(kept) !== undefined;
+  return { ...conversation, entries: kept, history: isMore ? 'more' : history };
 }
 
 function isSending({ delivery }) {
   return delivery?.state === 'sending';
-}
-
-function withShard(shards, shard) {
-  return shard === undefined || shards.includes(shard) ? shards : [...shards, shard];
 }

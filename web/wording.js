@@ -56,8 +56,7 @@ export function closeWords({ code, reason, detail }) {
 
 /** What stays after a connection was lost. */
 export function lostWords(why) {
-  const reason = why.code === 1006 ? '' : `: ${closeWords(why)}`;
-  return `Connection lost${reason}. What others write meanwhile does not arrive.`;
+  return why.code === 1006 ? 'Connection lost.' : `Connection lost: ${closeWords(why)}.`;
 }
 
 function secondsOf(ms) {

@@ -1,127 +1,51 @@
 /** The demo page in a real browser: two people on two shards talk, and a lost shard does not end it. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { closeCodes } from '#proto/close-codes.ts';
-import { launchChromium } from '../kit/chromium.ts';
+import {
+  close,
+  Demo,
+  isSent,
+  isThere,
+  listenTo,
+  messages,
+  phone,
+  picture,
+  shardOf,
+  status,
+  tab,
+  write,
+} from '../kit/demo-page.ts';
 import { eventually } from '../kit/eventually.ts';
-import { startTestServer, type TestServer, tokenOf } from '../kit/test-server.ts';
+import { tokenOf } from '../kit/test-server.ts';
 
-const waitMs = 20_000;
-/** Folder for pictures of the page, when somebody wants to look at them. */
-const pictures = process.env['DEMO_PICTURES'];
-
-let server: TestServer;
-let browser: Browser;
-/** What no page may ever say: errors on the console (a violated policy is one), exceptions. */
-const complaints: string[] = [];
+let demo: Demo;
 
 before(async () => {
-  server = await startTestServer();
-  browser = await launchChromium();
+  demo = await Demo.start();
 });
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-
-/** The page as a new visitor finds it. */
-async function visit(options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
-  const context: BrowserContext = await browser.newContext({
-    viewport: { width: 1280, height: 800 },
-    ...options,
-  });
-  context.setDefaultTimeout(waitMs);
-  const page = await context.newPage();
-  page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
-  });
-  page.on('pageerror', (error) => complaints.push(String(error)));
-  await page.goto(`http://${server.url}/`);
-  return page;
-}
-
-async function signIn(name: string, options?: Parameters<typeof visit>[0]): Promise<Page> {
-  const page = await visit(options);
-  await page.getByLabel('Your name').fill(name);
-  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
-  await isThere(page, name);
-  return page;
-}
-
-/** Connected, and the open topic joined. */
-async function isThere(page: Page, name: string): Promise<void> {
-  await status(page)
-    .filter({ hasText: `Connected as ${name} on shard` })
-    .waitFor();
-  await page.getByText('joined', { exact: true }).waitFor();
-}
-
-async function shardOf(page: Page): Promise<number> {
-  return Number(/shard (\d+)/.exec((await status(page).textContent()) ?? '')?.[1]);
-}
-
-/** Somebody who is not on the shard of the others: where a browser lands is chance, so it takes a few tries. */
-async function signInElsewhere(name: string, shard: number): Promise<Page> {
-  for (;;) {
-    const page = await signIn(name);
-    if ((await shardOf(page)) !== shard) return page;
-    await page.context().close();
-  }
-}
-
-function status(page: Page): Locator {
-  return page.getByRole('status', { name: 'Connection' });
-}
-
-function messages(page: Page, text: string): Locator {
-  return page.getByRole('log').getByRole('listitem').filter({ hasText: text });
-}
-
-function tab(page: Page, name: string): Locator {
-  return page.getByRole('tab', { name });
-}
-
-async function write(page: Page, text: string): Promise<void> {
-  await page.getByRole('textbox', { name: 'Message to' }).fill(text);
-  await page.getByRole('textbox', { name: 'Message to' }).press('Enter');
-}
-
-async function isSent(page: Page, text: string): Promise<void> {
-  await messages(page, text).getByText('✓ sent').waitFor();
-}
+after(() => demo?.stop());
 
 /** A home that is being restarted refuses: then somebody tries again, and it is one message all the same. */
 async function isSentAfterAll(page: Page, text: string): Promise<void> {
   await eventually(`${text} is sent`, async () => {
     const again = messages(page, text).getByRole('button', { name: 'Try again' });
     if ((await again.count()) > 0) await again.click();
-    return (await messages(page, text).getByText('✓ sent').count()) > 0;
+    const settled = messages(page, text).filter({ hasNotText: /sending…|Not sent/ });
+    return (await settled.count()) > 0;
   });
   assert.equal(await messages(page, text).count(), 1);
 }
 
-/** Says it until `reader` has it: topics are volatile, and a home that restarted forgets who listens for a moment. */
-async function writeUntilRead(writer: Page, reader: Page, text: string): Promise<void> {
-  let count = 0;
-  await eventually(`${text} arrives`, async () => {
-    await write(writer, `${text} (${++count})`);
-    await isSent(writer, `${text} (${count})`);
-    return (await messages(reader, text).count()) > 0;
-  });
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  if (pictures !== undefined) await page.screenshot({ path: `${pictures}/${name}.png` });
-}
-
-async function close(...pages: Page[]): Promise<void> {
-  await Promise.all(pages.map((page) => page.context().close()));
+async function elsewhere(name: string, other: Page): Promise<Page> {
+  const shard = await shardOf(other);
+  return demo.signInWhere(name, (own) => own !== shard);
 }
 
 test('two people on different shards read each other, and see who wrote', async () => {
-  const ann = await signIn('ann');
-  const ben = await signInElsewhere('ben', await shardOf(ann));
+  const ann = await demo.signIn('ann');
+  const ben = await elsewhere('ben', ann);
 
   await write(ann, 'Hello from my window!');
   await messages(ben, 'Hello from my window!').getByRole('button', { name: 'ann' }).waitFor();
@@ -144,7 +68,7 @@ test('two people on different shards read each other, and see who wrote', async 
 });
 
 test('a direct message opens a tab with a badge', async () => {
-  const [ann, ben] = await Promise.all([signIn('ann'), signIn('ben')]);
+  const [ann, ben] = await Promise.all([demo.signIn('ann'), demo.signIn('ben')]);
   await write(ben, 'Who is here?');
   await messages(ann, 'Who is here?').getByRole('button', { name: 'ben' }).click();
   await write(ann, 'Just you and me.');
@@ -164,7 +88,7 @@ test('a direct message opens a tab with a badge', async () => {
 });
 
 test('topics are joined as tabs, walked with the arrow keys, and left', async () => {
-  const ann = await signIn('ann');
+  const ann = await demo.signIn('ann');
   await ann.getByLabel('Join a topic').fill('chat:music');
   await ann.getByRole('button', { name: 'Join', exact: true }).click();
   await ann.getByRole('heading', { name: 'chat:music' }).waitFor();
@@ -186,7 +110,7 @@ test('topics are joined as tabs, walked with the arrow keys, and left', async ()
 
 test('text that looks like markup is shown as text', async () => {
   const hostile = `<img src=x onerror="document.title='broken'"><script>document.title='broken'</script>`;
-  const [ann, ben] = await Promise.all([signIn('ann'), signIn('ben')]);
+  const [ann, ben] = await Promise.all([demo.signIn('ann'), demo.signIn('ben')]);
   await write(ann, hostile);
   await messages(ben, hostile).waitFor();
   assert.equal(await messages(ben, hostile).locator('img, script').count(), 0);
@@ -197,7 +121,7 @@ test('text that looks like markup is shown as text', async () => {
 });
 
 test('refusals are shown in words, where they happened', async () => {
-  const ann = await visit();
+  const ann = await demo.visit();
   await ann.getByLabel('Your name').fill('no spaces, please');
   await ann.getByRole('button', { name: 'Sign in', exact: true }).click();
   await ann.getByRole('alert').filter({ hasText: 'A name has 1 to 64 characters' }).waitFor();
@@ -218,7 +142,7 @@ test('refusals are shown in words, where they happened', async () => {
 });
 
 test('a server that signs no tokens takes a pasted one; a bad one is refused with the reason', async () => {
-  const ann = await visit();
+  const ann = await demo.visit();
   await ann.route('**/demo/token', (route) => route.fulfill({ status: 404, json: {} }));
   await ann.getByLabel('Your name').fill('ann');
   await ann.getByLabel('Your name').press('Enter');
@@ -243,52 +167,47 @@ test('a server that signs no tokens takes a pasted one; a bad one is refused wit
   await ann.getByRole('alert').filter({ hasText: 'Your token has expired' }).waitFor();
   await close(ann);
   // The browser itself reports the 404 that the page handles.
-  const index = complaints.findIndex((text) => text.includes('404'));
-  if (index >= 0) complaints.splice(index, 1);
+  const index = demo.complaints.findIndex((text) => text.includes('404'));
+  if (index >= 0) demo.complaints.splice(index, 1);
 });
 
 test('a lost shard is survived: the page says so, comes back and goes on', async () => {
-  const ann = await signIn('ann');
-  const ben = await signInElsewhere('ben', await shardOf(ann));
+  const ann = await demo.signIn('ann');
+  const ben = await elsewhere('ben', ann);
   await write(ann, 'before the fall');
   await messages(ben, 'before the fall').waitFor();
 
-  // The state may pass faster than anybody can look: let the page collect what it says.
-  await status(ann).evaluate((element) => {
-    const page = globalThis as unknown as {
-      said: string[];
-      MutationObserver: new (on: () => void) => { observe(on: unknown, how: object): void };
-    };
-    page.said = [];
-    new page.MutationObserver(() => page.said.push(element.textContent ?? '')).observe(element, {
-      childList: true,
-      subtree: true,
-      characterData: true,
-    });
-  });
-  server.failpoint(await shardOf(ann), 'shard.exit');
+  const said = await listenTo(status(ann));
+  demo.server.failpoint(await shardOf(ann), 'shard.exit');
   await write(ann, 'into the fall');
   await messages(ann, 'Connection lost').waitFor();
   await messages(ann, 'Connected again').waitFor();
   await isThere(ann, 'ann');
-  const said = await ann.evaluate(() => (globalThis as unknown as { said: string[] }).said);
+  const words = await said();
   assert.ok(
-    said.some((text) => text.startsWith('Reconnecting')),
-    said.join(' | '),
+    words.some((text) => text.startsWith('Reconnecting')),
+    words.join(' | '),
   );
   await isThere(ben, 'ben');
   await isSentAfterAll(ann, 'into the fall');
 
-  await writeUntilRead(ann, ben, 'ann is back');
-  await writeUntilRead(ben, ann, 'ben is still here');
+  await messages(ben, 'into the fall').waitFor();
+  for (const [writer, reader, text] of [
+    [ann, ben, 'ann is back'],
+    [ben, ann, 'ben is still here'],
+  ] as const) {
+    await write(writer, text);
+    await isSentAfterAll(writer, text);
+    await messages(reader, text).waitFor();
+    assert.equal(await messages(reader, text).count(), 1);
+  }
   await picture(ann, 'carillon-demo-restarted');
   await close(ann, ben);
 });
 
 test('a phone has room for it, light and dark', async () => {
-  const phone = { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true };
-  const ann = await signIn('ann', { ...phone, colorScheme: 'dark' });
-  const ben = await signIn('ben', phone);
+  const ann = await demo.signIn('ann', { ...phone, colorScheme: 'dark' });
+  const ben = await demo.signIn('ben', phone);
   await write(ben, 'Can you read this on your phone?');
   await messages(ann, 'on your phone').waitFor();
   await write(
@@ -313,7 +232,7 @@ test('a phone has room for it, light and dark', async () => {
 });
 
 test('the page knows every close code: whether to come back, and words for it', async () => {
-  const page = await visit();
+  const page = await demo.visit();
   const said = await page.evaluate(
     async (codes) => {
       const { mayReconnect } = await import(`${'/reconnect.js'}`);
@@ -331,5 +250,5 @@ test('the page knows every close code: whether to come back, and words for it', 
 });
 
 test('in all of this no page broke its content policy, logged an error or threw', () => {
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(demo.complaints, []);
 });

@@ -1,16 +1,20 @@
 /**
- * What a person can do, turned into commands; what comes back, turned into state. No DOM: the page arrives as `page`.
+ * What a person can do, handed on to the parts beside this file. No DOM: the page arrives as `page`.
  * Made by app.js; views call its methods and read `state`.
  */
-import { Connection } from './connection.js';
-import { newId } from './names.js';
-import { commandOf, isTooLarge, messageOf, payloadOf, placeOf } from './payload.js';
-import * as steps from './state.js';
-import { closeWords, errorWords, lostWords } from './wording.js';
+import { Connection } from '../connection.js';
+import { newId } from '../names.js';
+import * as steps from '../state.js';
+import { closeWords, lostWords } from '../wording.js';
+import { Deliveries } from './deliveries.js';
+import { Finder } from './finder.js';
+import { History } from './history.js';
+import { Inbox } from './inbox.js';
+import { OwnMessages } from './own-messages.js';
+import { ReadMarks } from './read-marks.js';
+import { Topics } from './topics.js';
 
 const lobby = 'chat:lobby';
-/** Between two tries to join where the server asked for patience without saying how long, milliseconds. */
-const joinAgainMs = 500;
 
 export class Chat {
   state = steps.signedOut;
@@ -18,37 +22,48 @@ export class Chat {
   drafts = new Map();
   #page;
   #connection;
+  /** The parts, new with each sign-in. */
+  #history;
+  #topics;
+  #inbox;
+  #marks;
+  #own;
+  #finder;
+  #deliveries;
   /** Name behind the credentials, when there is one: a reload signs in again. */
   #name;
   #wasConnected = false;
-  /** By envelope id: the command of an own message, to send it again as it was. */
-  #commands = new Map();
+  /** The conversation of which the end is on the screen. */
+  #watchedKey;
 
-  /** `page`: url, isVisible(), onChange(), remember(session). */
+  /** `page`: url, isVisible(), onChange(), remember(session), countShards(). */
   constructor(page) {
     this.#page = page;
   }
 
-  /** Rejects with a CredentialsError when there is no token to be had. */
-  async signIn(credentials, { name, topics = [lobby] } = {}) {
+  /** Rejects with a CredentialsError when there is no token to be had. The rest is what a reload remembers. */
+  async signIn(credentials, { name, topics = [lobby], users = [], inbox } = {}) {
     await credentials.token();
     this.#name = name;
     this.#wasConnected = false;
     this.state = { ...steps.signedOut, isSignedIn: true };
     for (const topic of topics) this.state = steps.opened(this.state, { kind: 'topic', name: topic });
+    for (const user of users) this.state = steps.opened(this.state, { kind: 'user', name: user });
     this.#connection = new Connection(this.#page.url, credentials, {
       onPhase: (phase) => this.#onPhase(phase),
-      onReply: (reply, command) => this.#onReply(reply, command),
-      onEnvelope: (envelope) => this.#onEnvelope(envelope),
+      onEnvelope: (envelope) => this.#deliveries.onEnvelope(envelope),
     });
+    this.#makeParts(inbox);
     this.#connection.start();
     this.#remember();
   }
 
   signOut(problem) {
     this.#connection?.stop();
+    this.#topics?.stop();
+    this.#inbox?.stop();
+    this.#marks?.stop();
     this.#connection = undefined;
-    this.#commands.clear();
     this.drafts.clear();
     this.#page.remember(undefined);
     this.#set({ ...steps.signedOut, problem });
@@ -58,120 +73,172 @@ export class Chat {
     this.#connection?.retryNow();
   }
 
+  // ---- conversations
+
   /** Joins a topic that is not joined, and shows it. */
-  join(topic) {
+  async join(topic) {
     const place = { kind: 'topic', name: topic };
-    const conversation = steps.find(this.state, steps.keyOf(place));
+    const membership = steps.find(this.state, steps.keyOf(place))?.membership;
     this.#show(place);
-    if (conversation?.membership === 'joined') return;
-    this.#subscribe(topic);
+    if (membership === 'joined') return;
     this.#remember();
+    await this.#topics.subscribe(topic);
   }
 
   /** Shows the conversation with a user. */
-  talkTo(user) {
-    this.#show({ kind: 'user', name: user });
+  async talkTo(user) {
+    const place = { kind: 'user', name: user };
+    this.#show(place);
+    this.#remember();
+    await this.#history.ensure(steps.keyOf(place));
   }
 
   /** Leaves a topic, or puts a conversation away. */
   leave(key) {
-    const { kind, name, membership } = steps.find(this.state, key);
-    if (kind === 'topic' && steps.isWanted(membership)) this.#connection.ask('Unsubscribe', { topic: name });
+    const { kind, name } = steps.find(this.state, key);
+    if (kind === 'topic') this.#topics.unsubscribe(name);
     this.#set(steps.closed(this.state, key));
+    this.#loadShown();
     this.#remember();
   }
 
   select(key) {
     this.#set(steps.selected(this.state, key));
+    this.#loadShown();
   }
+
+  /** Loads what is older than what is shown. */
+  older(key) {
+    void this.#history.older(key);
+  }
+
+  /** The view says whether the end of this conversation is on the screen. */
+  watch(key, isAtEnd) {
+    if (isAtEnd) this.#watchedKey = key;
+    else if (this.#watchedKey === key) this.#watchedKey = undefined;
+    this.#look();
+  }
+
+  /** The page is visible again. */
+  onShown() {
+    this.#look();
+  }
+
+  // ---- messages
 
   /** Sends to the topic or user of a conversation. Answers what is wrong with the text, or undefined. */
   post(key, text) {
-    const { shard, maxMessageBytes } = this.state.phase;
-    const command = commandOf(steps.find(this.state, key), payloadOf(text, shard));
-    if (isTooLarge(command, maxMessageBytes)) return errorWords({ code: 'message_too_large' });
-    this.#commands.set(command.id, command);
-    this.#set(
-      steps.posted(this.state, key, { id: command.id, from: this.state.me, text, atMs: Date.now(), shard }),
-    );
-    this.#connection.deliver(command);
-    return undefined;
+    return this.#own.post(key, text);
   }
 
-  /** An own message that failed, again under its id: if the server has it after all, it stays one message. */
   postAgain(id) {
-    this.#set(steps.settled(this.state, id, { state: 'sending' }));
-    this.#connection.deliver(this.#commands.get(id));
+    this.#own.postAgain(id);
   }
 
-  #show(place) {
-    this.#set(steps.selected(steps.opened(this.state, place), steps.keyOf(place)));
+  /** `change`: `{kind: 'edit', text}` or `{kind: 'delete'}`. */
+  change(messageId, change) {
+    void this.#own.change(messageId, change);
   }
 
-  #subscribe(topic) {
-    this.#setTopic(topic, { membership: 'joining', problem: undefined });
-    this.#connection.ask('Subscribe', { topic });
+  dropChange(messageId) {
+    this.#own.dropChange(messageId);
   }
 
-  // ---- what the connection tells
+  search(query) {
+    void this.#finder.search(query);
+  }
+
+  closeSearch() {
+    this.#finder.close();
+  }
+
+  /** Goes to a message that was found. */
+  async goTo({ place, messageId, offset }) {
+    if (place.kind === 'topic') await this.join(place.name);
+    else await this.talkTo(place.name);
+    const key = steps.keyOf(place);
+    await this.#history.reach(key, offset);
+    if (this.state.activeKey === key) this.#set(steps.changed(this.state, key, { target: { messageId } }));
+  }
+
+  // ---- the connection
 
   #onPhase(phase) {
     // A token that never worked: back to the start, with the reason.
     if (phase.name === 'closed' && !this.#wasConnected) return this.signOut(closeWords(phase));
     const before = this.state.phase;
-    this.state = { ...this.state, phase };
+    this.state = { ...this.state, phase, isStoreAway: false };
     if (before.name === 'connected') this.#note(lostWords(phase));
     if (phase.name === 'connected') this.#onConnected(phase);
     this.#page.onChange();
   }
 
-  #onConnected({ userId, shard }) {
+  #onConnected({ userId, shard, inbox }) {
     this.state = { ...this.state, me: userId };
     if (this.#wasConnected) this.#note(`Connected again, on shard ${shard}.`);
     this.#wasConnected = true;
     void this.#countShards();
-    for (const { kind, name, membership } of this.state.conversations) {
-      if (kind === 'topic' && steps.isWanted(membership)) this.#subscribe(name);
-    }
+    this.#inbox.onConnected(userId, inbox);
+    this.#topics.onConnected();
+    this.#marks.onConnected();
+    this.#loadShown();
+    this.#look();
   }
 
-  #onReply({ type, data }, { id, type: op, data: asked }) {
-    const isError = type === 'Error';
-    if (op === 'Subscribe') return this.#onSubscribed(asked.topic, isError ? data : undefined);
-    if (op !== 'Broadcast' && op !== 'DirectMessage') return;
-    if (isError)
-      return this.#set(steps.settled(this.state, id, { state: 'failed', problem: errorWords(data) }));
-    this.#commands.delete(id);
-    this.#set(steps.settled(this.state, id, { state: 'sent' }, data.messageId));
-  }
+  // ---- parts, and what they share
 
-  #onSubscribed(topic, error) {
-    if (error === undefined || error.code === 'already_subscribed') {
-      return this.#setTopic(topic, { membership: 'joined', problem: undefined });
-    }
-    const problem = errorWords(error);
-    if (!error.retryable) return this.#setTopic(topic, { membership: 'refused', problem });
-    this.#setTopic(topic, { problem: `${problem} Trying again…` });
-    const joinAgain = () => {
-      const conversation = steps.find(this.state, steps.keyOf({ kind: 'topic', name: topic }));
-      if (conversation?.membership === 'joining') this.#connection?.ask('Subscribe', { topic });
+  #makeParts(inbox) {
+    const chat = this;
+    const connection = this.#connection;
+    const core = {
+      get state() {
+        return chat.state;
+      },
+      set: (state) => this.#set(state),
+      ask: (type, data) => connection.ask(type, data),
+      deliver: (command) => connection.deliver(command),
     };
-    setTimeout(joinAgain, (error.retryAfterMs ?? joinAgainMs) * (1 + Math.random()));
+    this.#history = new History(core);
+    this.#topics = new Topics(core, this.#history);
+    this.#inbox = new Inbox(core, this.#history, { position: inbox, onMoved: () => this.#remember() });
+    this.#marks = new ReadMarks(core);
+    this.#own = new OwnMessages(core);
+    this.#finder = new Finder(core);
+    this.#deliveries = new Deliveries(core, {
+      topics: this.#topics,
+      inbox: this.#inbox,
+      isLookedAt: (key) => this.#isLookedAt(key),
+      onOpened: () => {
+        this.#loadShown();
+        this.#remember();
+      },
+      onRestored: () => this.#loadShown(),
+    });
   }
 
-  #onEnvelope(envelope) {
-    const { type, data } = envelope;
-    if (type === 'Broadcast' || type === 'DirectMessage') this.#receive(envelope);
-    if (type !== 'Status' || data.op !== 'Subscription' || data.active) return;
-    const problem = `The server ended this subscription: ${data.reason}.`;
-    this.#setTopic(data.topic, { membership: 'ended', problem });
+  /** Topics load theirs when they are joined; with a user there is nothing to be joined. */
+  #loadShown() {
+    const active = steps.find(this.state, this.state.activeKey);
+    if (active?.kind === 'user' || active?.history === 'failed') void this.#history.ensure(active.key);
   }
 
-  #receive(envelope) {
-    const place = placeOf(envelope, this.state.me);
-    // A topic that was left: what was on its way must not open it again.
-    if (place.kind === 'topic' && steps.find(this.state, steps.keyOf(place)) === undefined) return;
-    this.#set(steps.received(this.state, place, messageOf(envelope), this.#page.isVisible()));
+  #isLookedAt(key) {
+    return this.#page.isVisible() && this.#watchedKey === key;
+  }
+
+  /** Tells the state, and in time the server, that what is on the screen was read. */
+  #look() {
+    const key = this.#watchedKey;
+    if (!this.#isLookedAt(key) || steps.find(this.state, key) === undefined) return;
+    const state = steps.looked(this.state, key);
+    if (state !== this.state) this.#set(state);
+    if (state.phase.name !== 'connected') return;
+    const mark = steps.readMark(state, key);
+    if (mark !== undefined) this.#marks.mark(mark);
+  }
+
+  #show(place) {
+    this.#set(steps.selected(steps.opened(this.state, place), steps.keyOf(place)));
   }
 
   async #countShards() {
@@ -183,13 +250,10 @@ export class Chat {
     this.state = steps.noted(this.state, { id: newId(), note, atMs: Date.now() });
   }
 
-  #setTopic(topic, fields) {
-    this.#set(steps.changed(this.state, steps.keyOf({ kind: 'topic', name: topic }), fields));
-  }
-
   #remember() {
-    if (this.#name !== undefined)
-      this.#page.remember({ name: this.#name, topics: steps.topicsOf(this.state) });
+    if (this.#name === undefined) return;
+    const [topics, users] = ['topic', 'user'].map((kind) => steps.namesOf(this.state, kind));
+    this.#page.remember({ name: this.#name, topics, users, inbox: this.#inbox.position });
   }
 
   #set(state) {

@@ -1,14 +1,14 @@
-/** The page of somebody who is signed in: header, conversations, the one that is open. */
+/** The page of somebody who is signed in: header, conversations, the one that is open, or what a search found. */
 import { html } from '../html.js';
 import { find } from '../state.js';
 import { Conversation } from './conversation.js';
 import { ConversationTabs } from './conversation-tabs.js';
 import { Header } from './header.js';
 import { NewConversation } from './new-conversation.js';
+import { SearchResults } from './search-results.js';
 import { TryThis } from './try-this.js';
 
 export function ChatPage({ chat, state }) {
-  const active = find(state, state.activeKey);
   return html`
     <div class="page">
       <${Header} chat=${chat} state=${state} />
@@ -18,12 +18,20 @@ export function ChatPage({ chat, state }) {
         <${TryThis} />
       </nav>
       <main class="main">
-        ${
-          active === undefined
-            ? html`<p class="quiet nothing">No conversation is open. Join a topic or message a person.</p>`
-            : html`<${Conversation} key=${active.key} chat=${chat} state=${state} conversation=${active} />`
-        }
+        <p class="banner banner-quiet" role="status" aria-label="Store">
+          ${state.isStoreAway && 'The server’s store is away: nothing can be sent or looked up until it is back.'}
+        </p>
+        <${Shown} chat=${chat} state=${state} />
       </main>
     </div>
   `;
+}
+
+function Shown({ chat, state }) {
+  const { search, me } = state;
+  if (search !== undefined) return html`<${SearchResults} chat=${chat} me=${me} search=${search} />`;
+  const active = find(state, state.activeKey);
+  if (active !== undefined)
+    return html`<${Conversation} key=${active.key} chat=${chat} state=${state} conversation=${active} />`;
+  return html`<p class="quiet nothing">No conversation is open. Join a topic or message a person.</p>`;
 }

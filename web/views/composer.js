@@ -1,13 +1,26 @@
-/** Where one writes: Enter sends, Shift and Enter begins a new line. A draft stays with its conversation. */
+/**
+ * Where one writes: Enter sends, Shift and Enter begins a new line, the arrow up edits what was written last.
+ * A draft stays with its conversation.
+ */
 import { html } from '../html.js';
 import { useEffect, useRef, useState } from '../vendor/preact-hooks.js';
 
-export function Composer({ chat, state: { me, phase }, conversation: { key, name, membership } }) {
+const inputId = 'message-text';
+
+export function focusComposer() {
+  document.getElementById(inputId)?.focus();
+}
+
+export function Composer({
+  chat,
+  state: { me, phase },
+  conversation: { key, name, membership },
+  onEditLast,
+}) {
   const [text, setText] = useState(chat.drafts.get(key) ?? '');
   const [problem, setProblem] = useState(undefined);
   const input = useRef(null);
-  const isClosed =
-    me === undefined || phase.name === 'closed' || membership === 'refused' || membership === 'ended';
+  const isClosed = me === undefined || phase.name === 'closed' || membership === 'refused';
   useEffect(() => {
     // Not while somebody walks through the tabs.
     if (!isClosed && document.activeElement?.role !== 'tab') input.current.focus();
@@ -29,13 +42,17 @@ export function Composer({ chat, state: { me, phase }, conversation: { key, name
   };
   const onKeyDown = (event) => {
     if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) send(event);
+    if (event.key === 'ArrowUp' && text === '') {
+      event.preventDefault();
+      onEditLast();
+    }
   };
 
   return html`
     <form class="composer" onSubmit=${send}>
-      <label class="sr-only" for="message-text">Message to ${name}</label>
+      <label class="sr-only" for=${inputId}>Message to ${name}</label>
       <textarea
-        id="message-text"
+        id=${inputId}
         rows="1"
         ref=${input}
         value=${text}

@@ -1,7 +1,8 @@
-/** The header: connection state in words, and the server's shards with one's own marked. */
+/** The header: connection state in words, the server's shards with one's own marked, and the search. */
 import { html } from '../html.js';
 import { useEffect, useState } from '../vendor/preact-hooks.js';
 import { closeWords } from '../wording.js';
+import { SearchBox } from './search-box.js';
 
 /** More shards than this are not drawn one by one. */
 const shardsDrawnMax = 32;
@@ -24,6 +25,7 @@ export function Header({ chat, state }) {
         }
       </div>
       <${Shards} state=${state} />
+      <${SearchBox} chat=${chat} search=${state.search} />
       <button class="small sign-out" onClick=${() => chat.signOut()}>Sign out</button>
     </header>
   `;

@@ -1,0 +1,209 @@
+/** The demo page in a real browser, and what people do in it. */
+import assert from 'node:assert/strict';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { launchChromium } from './chromium.ts';
+import { TestClient } from './test-client.ts';
+import { startTestServer, type TestServer, tokenOf } from './test-server.ts';
+
+const waitMs = 20_000;
+/** Folder for pictures of the page, when somebody wants to look at them. */
+const pictures = process.env['DEMO_PICTURES'];
+export const phone = { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true };
+
+type VisitOptions = Parameters<Browser['newContext']>[0];
+
+export class Demo {
+  readonly server: TestServer;
+  readonly #browser: Browser;
+  /** What no page may ever say: errors on the console (a violated policy is one), exceptions. */
+  readonly complaints: string[] = [];
+
+  private constructor(server: TestServer, browser: Browser) {
+    this.server = server;
+    this.#browser = browser;
+  }
+
+  static async start(): Promise<Demo> {
+    const server = await startTestServer();
+    try {
+      return new Demo(server, await launchChromium());
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#browser.close();
+    await this.server.stop();
+  }
+
+  /** The page as a new visitor finds it. `prepare` sees it before it is loaded. */
+  async visit(options: VisitOptions = {}, prepare?: (page: Page) => Promise<void>): Promise<Page> {
+    const context = await this.#browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    context.setDefaultTimeout(waitMs);
+    const page = await context.newPage();
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') this.complaints.push(message.text());
+    });
+    page.on('pageerror', (error) => this.complaints.push(String(error)));
+    await prepare?.(page);
+    await page.goto(`http://${this.server.url}/`);
+    return page;
+  }
+
+  async signIn(name: string, options?: VisitOptions, prepare?: (page: Page) => Promise<void>): Promise<Page> {
+    const page = await this.visit(options, prepare);
+    await page.getByLabel('Your name').fill(name);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+    await isThere(page, name);
+    return page;
+  }
+
+  /** Somebody without a browser. */
+  robot(name: string): Promise<TestClient> {
+    return TestClient.connect({ url: this.server.url, token: tokenOf(name) });
+  }
+
+  /** Somebody who is on this shard, or not on it: where a browser lands is chance, so it takes a few tries. */
+  async signInWhere(name: string, isRight: (shard: number) => boolean): Promise<Page> {
+    for (;;) {
+      const page = await this.signIn(name);
+      if (isRight(await shardOf(page))) return page;
+      await page.context().close();
+    }
+  }
+}
+
+/** What a client without a browser says; the server takes it. */
+export async function say(client: TestClient, type: string, data: object): Promise<void> {
+  const reply = await client.request(type, data);
+  assert.equal(reply.type, 'Status', JSON.stringify(reply.data));
+}
+
+export async function sayAll(client: TestClient, topic: string, texts: string[]): Promise<void> {
+  await Promise.all(texts.map((text) => say(client, 'Broadcast', { topic, payload: { text } })));
+}
+
+/** Texts that tell their place. */
+export function numbers(count: number, first = 1): string[] {
+  return Array.from({ length: count }, (_, index) => `number ${first + index}`);
+}
+
+/** Connected, and the open topic joined. */
+export async function isThere(page: Page, name: string): Promise<void> {
+  await status(page)
+    .filter({ hasText: `Connected as ${name} on shard` })
+    .waitFor();
+  await page.getByText('joined', { exact: true }).waitFor();
+}
+
+export async function shardOf(page: Page): Promise<number> {
+  return Number(/shard (\d+)/.exec((await status(page).textContent()) ?? '')?.[1]);
+}
+
+export function status(page: Page): Locator {
+  return page.getByRole('status', { name: 'Connection' });
+}
+
+export function messages(page: Page, text: string | RegExp): Locator {
+  return page.getByRole('log').getByRole('listitem').filter({ hasText: text });
+}
+
+/** All texts of messages that are shown, in their order. */
+export async function textsOf(page: Page): Promise<string[]> {
+  return page.getByRole('log').locator('.text').allTextContents();
+}
+
+export function tab(page: Page, name: string): Locator {
+  return page.getByRole('tab', { name });
+}
+
+export async function join(page: Page, topic: string): Promise<void> {
+  await page.getByLabel('Join a topic').fill(topic);
+  await page.getByLabel('Join a topic').press('Enter');
+  await page.getByRole('heading', { name: topic }).waitFor();
+  await page.getByText('joined', { exact: true }).waitFor();
+}
+
+export async function talkTo(page: Page, user: string): Promise<void> {
+  await page.getByLabel('Message a person').fill(user);
+  await page.getByLabel('Message a person').press('Enter');
+  await page.getByRole('heading', { name: `@${user}` }).waitFor();
+}
+
+export async function write(page: Page, text: string): Promise<void> {
+  await page.getByRole('textbox', { name: 'Message to' }).fill(text);
+  await page.getByRole('textbox', { name: 'Message to' }).press('Enter');
+}
+
+/** Accepted by the server: it says so, or that somebody has read it already. */
+export async function isSent(page: Page, text: string): Promise<void> {
+  await messages(page, text)
+    .filter({ hasNotText: /sending…|Not sent/ })
+    .waitFor();
+}
+
+export async function picture(page: Page, name: string): Promise<void> {
+  if (pictures !== undefined) await page.screenshot({ path: `${pictures}/${name}.png` });
+}
+
+export async function close(...pages: Page[]): Promise<void> {
+  await Promise.all(pages.map((page) => page.context().close()));
+}
+
+/** Collects what an element says from now on: it may pass faster than anybody can look. */
+export async function listenTo(locator: Locator): Promise<() => Promise<string[]>> {
+  const list = await locator.evaluateHandle((element) => {
+    const said: string[] = [];
+    const { MutationObserver: Observer } = globalThis as unknown as {
+      MutationObserver: new (on: () => void) => { observe(on: unknown, how: object): void };
+    };
+    const observer = new Observer(() => said.push((element.textContent ?? '').trim()));
+    observer.observe(element, { childList: true, subtree: true, characterData: true });
+    return said;
+  });
+  return () => list.jsonValue();
+}
+
+/** The connections of a page, so that a test can cut them, hold them off, and see or change what is said. */
+export class Line {
+  /** Commands of the page, parsed. */
+  readonly sent: { type: string; data: Record<string, unknown> }[] = [];
+  /** Frames of the server, parsed. */
+  readonly received: { type: string; data: Record<string, unknown> }[] = [];
+  /** Changes what the page sends. */
+  rewrite: (frame: string) => string = (frame) => frame;
+  #isDown = false;
+  #cut = async (): Promise<void> => {};
+
+  readonly prepare = async (page: Page): Promise<void> => {
+    await page.routeWebSocket('**/ws', (socket) => {
+      if (this.#isDown) return void socket.close({ code: 4000 });
+      const server = socket.connectToServer();
+      this.#cut = async () => {
+        await Promise.all([socket.close({ code: 4000 }), server.close()]);
+      };
+      socket.onMessage((frame) => {
+        const text = this.rewrite(String(frame));
+        this.sent.push(JSON.parse(text));
+        server.send(text);
+      });
+      server.onMessage((frame) => {
+        this.received.push(JSON.parse(String(frame)));
+        socket.send(frame);
+      });
+    });
+  };
+
+  /** Lost, and not to be had again until `restore`. */
+  async cut(page: Page): Promise<void> {
+    this.#isDown = true;
+    await this.#cut();
+    await status(page).filter({ hasText: 'Reconnecting' }).waitFor();
+  }
+
+  restore(): void {
+    this.#isDown = false;
+  }
+}
