@@ -30,9 +30,21 @@ export type ToShard =
   | { kind: 'failpoint'; name: FailpointName };
 
 /** To the store's thread: the same links as between shards, and the same end. */
-export type ToStore = Extract<ToShard, { kind: 'link' | 'unlink' | 'exit' | 'failpoint' }>;
+export type ToStore =
+  | Extract<ToShard, { kind: 'link' | 'unlink' | 'exit' | 'failpoint' }>
+  /** What became of a job: its answer, or why there is none. */
+  | { kind: 'jobDone'; id: number; answer: unknown; failure: string | undefined };
 /** From the store's thread. */
-export type FromStore = Extract<FromShard, { kind: 'ready' | 'failed' | 'logs' }>;
+export type FromStore =
+  | Extract<FromShard, { kind: 'ready' | 'failed' | 'logs' }>
+  | ({ kind: 'job'; id: number } & CpuJob);
+
+/** For the CPU pool, by the name that workers/cpu-job.ts exports; `transfer` are buffers of the request. */
+export interface CpuJob {
+  name: string;
+  request: object;
+  transfer: ArrayBuffer[];
+}
 
 export type FromShard =
   | { kind: 'ready' }

@@ -148,7 +148,7 @@ export interface RecordBodies {
   storeQuery: [name: string, request: Uint8Array];
   storeResult: [ok: true, result: Uint8Array] | [ok: false];
   /** The breaker in front of the database opened, or closed again. */
-  storeHealth: [isUp: boolean, retryAfterMs: number];
+  storeHealth: [isUp: boolean];
 }
 
 export type StoreEntryBody = [

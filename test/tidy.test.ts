@@ -52,6 +52,7 @@ const packageOwners: Record<string, RegExp> = {
   pg: /^src\/store\/postgres\//,
   cockatiel: /^src\/store\/[\w-]+\.ts$/,
   uuidv7: /^src\/kit\//,
+  piscina: /^(src\/supervise\/cpu-pool|workers\/cpu-job)\.ts$/,
 };
 
 /** Modules of Node that block, and the only places that may import them. */

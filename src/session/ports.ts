@@ -28,6 +28,8 @@ export interface SessionContext {
   history: HistoryPort;
   /** What a topic promises, by the rules of the configuration. */
   classOf(topic: TopicName): TopicClass;
+  /** What is durable is taken, as far as this shard knows. */
+  isStoreUp: () => boolean;
   schedule: SchedulePort;
   counters: SessionCounters;
   log: SessionLog;

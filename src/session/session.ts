@@ -27,6 +27,9 @@ import type { SessionPhase, Subscription } from './session-state.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { WaitingCommands, waitingMax } from './waiting-commands.ts';
 
+/** Clients try again after about this long while the store is away, milliseconds. */
+const storeRetryMs = 2000;
+
 export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   readonly id: SessionId;
   readonly encoding: Encoding;
@@ -182,10 +185,10 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   }
 
   /** What is durable is refused from now on, or taken again. */
-  announceStore(isUp: boolean, retryAfterMs: number): void {
+  announceStore(isUp: boolean): void {
     if (this.#phase.name !== 'live') return;
     if (isUp) this.#replies.system('restored', { dependency: 'store' });
-    else this.#replies.system('degraded', { dependency: 'store', retryAfterMs });
+    else this.#replies.system('degraded', { dependency: 'store', retryAfterMs: storeRetryMs });
   }
 
   /** Ends the session from this side. What waits is written first, except for one who does not read. */
@@ -319,6 +322,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     };
     this.#replies.connected(this.id, identity, attachment.inboxAtStart);
     if (command !== undefined) this.#replies.status(command, { expiresAt: identity.expiresAtMs });
+    if (!this.#ctx.isStoreUp()) this.announceStore(false);
     this.#ctx.log.opened(this.id, attachment.user, this.encoding);
     this.#deadlines.reschedule();
     if (this.#mailbox.size > 0) this.#ctx.schedule.requestSlice(this);

@@ -111,7 +111,7 @@ export function userContext(world: ActorWorld, users: () => UserTable): UserCont
 export function sessionContext(
   world: ActorWorld,
   tokens: TokenVerifier,
-  { topics, users, history }: Pick<SessionContext, 'topics' | 'users' | 'history'>,
+  parts: Pick<SessionContext, 'topics' | 'users' | 'history' | 'isStoreUp'>,
 ): SessionContext {
   const { config, version, clock, timers, duty, metrics, log, homes } = world;
   return {
@@ -121,9 +121,7 @@ export function sessionContext(
     limits: sessionLimits(config),
     node: { nodeId: config.nodeId, shard: homes.self, version },
     tokens,
-    topics,
-    users,
-    history,
+    ...parts,
     classOf: (topic) => topicClassOf(config.topics, topic),
     schedule: duty,
     counters: sessionCounters(metrics, () => duty.onWrite()),

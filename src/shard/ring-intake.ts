@@ -36,7 +36,7 @@ export interface IntakeContext {
   store: StorePort;
   topicPort: RoutedTopicPort;
   /** Clients are told. */
-  onStoreHealth: (isUp: boolean, retryAfterMs: number) => void;
+  onStoreHealth: (isUp: boolean) => void;
   /** Logs and counts; answers the correlation id. */
   onFailure(error: unknown): string;
 }
@@ -102,13 +102,13 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
 
   storeHello: ([epoch], _header, { store, onStoreHealth }) => {
     store.onHello(epoch);
-    onStoreHealth(true, 0);
+    onStoreHealth(true);
   },
   storeAppended: (body, { correlation }, { store }) => store.onAppended(correlation, body),
   storeResult: (body, { correlation }, { store }) => store.onResult(correlation, body),
   storeCopied: ([inbox, except, message], _header, { users }) =>
     users.onCopied(inbox, unpackObject(message) as StoredMessage, except ?? undefined),
-  storeHealth: ([isUp, retryAfterMs], _header, { onStoreHealth }) => onStoreHealth(isUp, retryAfterMs),
+  storeHealth: ([isUp], _header, { onStoreHealth }) => onStoreHealth(isUp),
 };
 
 /**

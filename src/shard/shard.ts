@@ -78,9 +78,6 @@ export async function openShard(start: ShardStart, log: Logger, toPrimary: Shard
   return shard;
 }
 
-/** A store thread is back after about this long, milliseconds. */
-const storeRestartMs = 500;
-
 export class Shard {
   readonly #start: ShardStart;
   readonly #tokens: TokenVerifier;
@@ -133,7 +130,7 @@ export class Shard {
     const intake = {
       ...{ links: this.#links, pending: this.#pending, topics: this.#topics, users: this.#users },
       topicPort: this.#topicPort,
-      onStoreHealth: (isUp: boolean, retryAfterMs: number) => this.#onStoreHealth(isUp, retryAfterMs),
+      onStoreHealth: (isUp: boolean) => this.#onStoreHealth(isUp),
       ...{ subscribers: this.#subscribers, sessions: this.#sessions, store: this.#store },
       onFailure: (error: unknown) => this.#onActorFailure(error),
     };
@@ -184,7 +181,7 @@ export class Shard {
     this.#links.disconnect(peer);
     if (peer === storePeer) {
       this.#store.onDown();
-      return this.#onStoreHealth(false, storeRestartMs);
+      return this.#onStoreHealth(false);
     }
     this.#topics.dropShard(peer);
     this.#users.dropShard(peer);
@@ -230,10 +227,10 @@ export class Shard {
   }
 
   /** What is durable is refused, or taken again: clients are told once of each. */
-  #onStoreHealth(isUp: boolean, retryAfterMs: number): void {
+  #onStoreHealth(isUp: boolean): void {
     if (this.#isStoreUp === isUp) return;
     this.#isStoreUp = isUp;
-    for (const session of this.#sessions) session.announceStore(isUp, retryAfterMs);
+    for (const session of this.#sessions) session.announceStore(isUp);
   }
 
   #onActorFailure(error: unknown): string {
@@ -253,6 +250,7 @@ export class Shard {
         topics: this.#topicPort,
         users: this.#userPort,
         history: this.#historyPort,
+        isStoreUp: () => this.#isStoreUp,
       }),
       newSessionId: () => systemMessageIds.next() as SessionId,
       verdictOf: (socket) => sockets.verdictOf(socket),

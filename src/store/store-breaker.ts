@@ -14,7 +14,7 @@ import { StoreUnavailableError } from './history-store.ts';
 
 /** Failures in a row, each of which has waited for its timeout. */
 const failuresMax = 3;
-/** Between two looks at a database that is away, milliseconds; clients are told to come back after it. */
+/** Between two looks at a database that is away, milliseconds. */
 export const probeEveryMs = 2_000;
 
 export interface StoreBreakerEvents {

@@ -20,7 +20,7 @@ import { PostgresHistoryStore } from './postgres/postgres-history-store.ts';
 import { Retention } from './retention.ts';
 import { searchText } from './search-text.ts';
 import { SqliteHistoryStore } from './sqlite/sqlite-history-store.ts';
-import { probeEveryMs, StoreBreaker } from './store-breaker.ts';
+import { StoreBreaker } from './store-breaker.ts';
 import { type StoreIntakeContext, takeStoreRecord } from './store-intake.ts';
 
 /** What the primary tells the store at its birth. */
@@ -144,7 +144,7 @@ class StoreThread {
         const link = new ThreadLink(message, ctx, () => this.#wake());
         this.#links.set(message.peer, link);
         link.send('storeHello', 0, packMsgpack([this.#store.epoch]));
-        if (!this.#breaker.isUp) link.send('storeHealth', 0, packMsgpack([false, probeEveryMs]));
+        if (!this.#breaker.isUp) link.send('storeHealth', 0, packMsgpack([false]));
         return this.#wake();
       }
       case 'unlink':
@@ -166,7 +166,7 @@ class StoreThread {
   #onHealth(isUp: boolean): void {
     if (isUp) this.#log.info('the database is back');
     else this.#log.error('the database is away: what is durable is refused until it is back');
-    for (const link of this.#links.values()) link.send('storeHealth', 0, packMsgpack([isUp, probeEveryMs]));
+    for (const link of this.#links.values()) link.send('storeHealth', 0, packMsgpack([isUp]));
     this.#wake();
   }
 

@@ -133,7 +133,10 @@ export class SessionWorld {
 
   #context(sessions: SessionTable, seed: number): SessionContext {
     const { metrics } = this;
-    const clock = { wallMs: () => 1_767_225_600_000 + Math.floor(this.#nowMs), monotonicMs: () => this.#nowMs };
+    const clock = {
+      wallMs: () => 1_767_225_600_000 + Math.floor(this.#nowMs),
+      monotonicMs: () => this.#nowMs,
+    };
     const random = seededRandom(seed);
     const messageIds = { next: () => uuidOf(Math.floor(random.next() * 2 ** 32)) };
     const recentKeys = new RecentKeys(clock, messageIds, acceptanceCounters(metrics));
@@ -193,6 +196,7 @@ export class SessionWorld {
       topics: new RoutedTopicPort({ ...route, classOf, topics, subscribers }),
       users: new RoutedUserPort({ ...route, users }),
       classOf,
+      isStoreUp: () => true,
       history: new StoredHistoryPort(this.#store, pending),
       schedule: {
         requestSlice: (session) => void this.#runnables.add(session),

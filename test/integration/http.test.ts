@@ -36,7 +36,10 @@ test('health, readiness and facts are answered on the public port', async () => 
   for (const path of ['/health/ready', '/ready']) {
     const { status, json } = await call(path);
     assert.equal(status, 200);
-    assert.deepEqual(json, { status: 'ready', dependencies: { 'shard 0': 'up', 'shard 1': 'up', store: 'up' } });
+    assert.deepEqual(json, {
+      status: 'ready',
+      dependencies: { 'shard 0': 'up', 'shard 1': 'up', store: 'up' },
+    });
   }
   const { json } = await call('/info');
   assert.equal(json.name, 'carillon');

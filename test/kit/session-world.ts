@@ -199,6 +199,7 @@ export class SessionWorld {
         mark: () => this.mark(),
       },
       classOf: () => 'volatile',
+      isStoreUp: () => true,
       history: { epoch: 'e', ask: (name, request, receiver) => this.ask(name, request, receiver) },
       schedule: {
         requestSlice: (session) => void this.ready.add(session),

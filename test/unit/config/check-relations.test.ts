@@ -1,5 +1,8 @@
 /** What must hold between settings: each alone may be right and the start is still refused, with a sentence. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ConfigError, parseConfig } from '../../../src/config/load-config.ts';
 
@@ -116,4 +119,26 @@ test('a key set is fetched by http or https', () => {
     isRefused({ JWT_JWKS_URL: url }, /^JWT_JWKS_URL is ".*"; allowed is an http or https URL$/);
   }
   isTaken({ JWT_JWKS_URL: 'http://127.0.0.1:9/jwks' });
+});
+
+test('what is archived is kept for longer than it takes to be archived', () => {
+  isRefused(
+    { ARCHIVE_AFTER: '30d', RETENTION: '30d' },
+    /^RETENTION is 2592000000ms; allowed is more than ARCHIVE_AFTER \(2592000000ms\), or no ARCHIVE_AFTER$/,
+  );
+  isTaken({ ARCHIVE_AFTER: '30d', RETENTION: '31d' });
+  isTaken({ ARCHIVE_AFTER: '30d' });
+  isTaken({ RETENTION: '1d' });
+  const file = join(mkdtempSync(join(tmpdir(), 'carillon-relations-')), 'config.json');
+  writeFileSync(file, '{"topics": [{"match": "log:*", "class": "durable", "retention": "7d"}]}');
+  isRefused(
+    { ARCHIVE_AFTER: '30d', CARILLON_CONFIG: file },
+    /^CARILLON_CONFIG: retention of "log:\*" is 604800000ms; allowed is more than ARCHIVE_AFTER/,
+  );
+  isTaken({ ARCHIVE_AFTER: '6d', CARILLON_CONFIG: file });
+});
+
+test('archives are in DATA_DIR, unless they are said to be elsewhere', () => {
+  assert.equal(parseConfig({ DATA_DIR: '/srv/carillon' }, false).archiveDir, '/srv/carillon/archive');
+  assert.equal(parseConfig({ DATA_DIR: '/srv/carillon', ARCHIVE_DIR: '/mnt/a' }, false).archiveDir, '/mnt/a');
 });
