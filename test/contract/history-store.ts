@@ -2,6 +2,7 @@
 import { test } from 'node:test';
 import type { HistoryStore } from '../../src/store/history-store.ts';
 import { claimAmendments } from './claims/amendments.ts';
+import { claimArchives } from './claims/archives.ts';
 import { claimConversations } from './claims/conversations.ts';
 import { claimKeys } from './claims/keys.ts';
 import { claimLog } from './claims/log.ts';
@@ -12,7 +13,7 @@ import type { Claim } from './entries.ts';
 
 const chapters = [
   ...[claimLog, claimKeys, claimConversations, claimAmendments],
-  ...[claimSearch, claimReceipts, claimUpkeep],
+  ...[claimSearch, claimReceipts, claimUpkeep, claimArchives],
 ];
 
 /** `open` gives a new, empty store each time. */

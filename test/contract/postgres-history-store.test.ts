@@ -1,10 +1,25 @@
 /** PostgreSQL keeps the contract of the store; one server for the file, a database for each claim. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fingerprintOf } from '../../src/store/archive-lines.ts';
 import { StoreUnavailableError } from '../../src/store/history-store.ts';
 import { PostgresHistoryStore } from '../../src/store/postgres/postgres-history-store.ts';
 import { type Postgres, startPostgres } from '../kit/postgres.ts';
-import { ann, ben, boundsOf, direct, entry, found, offsets, pageOf, startMs, topic } from './entries.ts';
+import {
+  ann,
+  ben,
+  boundsOf,
+  bytes,
+  direct,
+  entry,
+  found,
+  offsets,
+  pageOf,
+  startMs,
+  tenant,
+  topic,
+} from './entries.ts';
 import { historyStoreContract } from './history-store.ts';
 import { newDatabase, withClient } from './postgres-databases.ts';
 
@@ -188,4 +203,82 @@ test('PostgreSQL: a search knows the language that it is told, and the start say
     PostgresHistoryStore.open(url, { searchLanguage: "klingon'" }),
     /DATABASE_URL is .*no text search configuration "klingon'"/,
   );
+});
+
+test('PostgreSQL: of several servers one has the lead of archives, and who loses the connection writes no more', async () => {
+  const url = await newDatabase(server);
+  const stores = await Promise.all([PostgresHistoryStore.open(url), PostgresHistoryStore.open(url)]);
+  const [first, second] = stores as [PostgresHistoryStore, PostgresHistoryStore];
+  const lead = await first.leadArchives({ waitMs: 1_000 });
+  assert.equal(await second.leadArchives({ waitMs: 50 }), undefined);
+  const waiting = second.leadArchives({ waitMs: 10_000 });
+  await lead!.release();
+  const next = await waiting;
+  const erasure = { id: 1, tenant, user: ann, atMs: 0 };
+  await next!.settle(erasure);
+  await withClient(url, (client) =>
+    client.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()`,
+    ),
+  );
+  await assert.rejects(next!.settle(erasure), StoreUnavailableError);
+  await next!.release();
+  const after = await first.leadArchives({ waitMs: 1_000 });
+  await after!.settle(erasure);
+  await after!.release();
+  await Promise.all(stores.map((store) => store.close()));
+});
+
+test('PostgreSQL: an erasure and a restore take turns', async () => {
+  const url = await newDatabase(server);
+  const store = await PostgresHistoryStore.open(url);
+  const lead = await store.leadArchives({ waitMs: 1_000 });
+  const place = { topic: topic('a'), firstOffset: 1, lastOffset: 1, fromMs: 0, toMs: 0, messageCount: 1 };
+  const archive = { ...place, bytes: 1, sha256: '', file: '' };
+  const done: string[] = [];
+  let both: Promise<unknown> | undefined;
+  await withClient(url, async (client) => {
+    await client.query(`BEGIN; SELECT pg_advisory_xact_lock(hashtext('carillon erasures'))`);
+    both = Promise.all([
+      store.erase({ tenant, user: ann, atMs: 0 }).then(() => done.push('erased')),
+      lead!.restore({ archive, entries: [], heldUntilMs: 0 }).then((result) => done.push(result)),
+    ]);
+    await sleep(200);
+    assert.deepEqual(done, [], "the turn is somebody else's");
+    await client.query('COMMIT');
+  });
+  await both;
+  assert.deepEqual(done.sort(), ['erased', 'gone']);
+  await lead!.release();
+  await store.close();
+});
+
+test('PostgreSQL: an erasure and a restore at the same time leave nothing of the user', async () => {
+  const url = await newDatabase(server);
+  const store = await PostgresHistoryStore.open(url);
+  const where = topic('chat:a');
+  for (let round = 0; round < 15; round++) {
+    const user = `user${round}` as typeof ann;
+    const { lastOffset } = await store.page({ topic: where, view: 'log', limit: 0 });
+    await store.append(Array.from({ length: 20 }, () => entry({ from: user, payload: bytes(7) })));
+    const page = await store.page({ topic: where, view: 'log', after: lastOffset, limit: 1_000 });
+    const entries = page.messages;
+    const archive = {
+      ...{ topic: where, firstOffset: lastOffset + 1, lastOffset: page.lastOffset, fromMs: 0, toMs: 0 },
+      ...{ messageCount: 20, bytes: 1, sha256: `sha ${round}`, file: `${round}` },
+    };
+    const lead = await store.leadArchives({ waitMs: 1_000 });
+    assert.ok(await lead!.move({ archive, fingerprint: fingerprintOf(entries) }));
+    const restored = entries.map((message) => ({ ...message, text: 'secret' }));
+    await Promise.all([
+      store.erase({ tenant, user, atMs: startMs * 2 }),
+      sleep(round).then(() => lead!.restore({ archive, entries: restored, heldUntilMs: 0 })),
+    ]);
+    const { messages } = await store.page({ topic: where, view: 'log', after: lastOffset, limit: 1_000 });
+    assert.deepEqual(new Set(messages.map(({ payload }) => payload[0])), new Set([0xc0]), `round ${round}`);
+    assert.deepEqual(await found(store, 'secret'), []);
+    await lead!.release();
+    await store.prune({ topic: where, beforeMs: startMs * 2, limit: 1_000 });
+  }
+  await store.close();
 });

@@ -97,3 +97,41 @@ test('SQLite: a database of a newer release, a changed one and a damaged one end
   writeFileSync(join(folder, databaseFile), 'this is no database, however long one looks at it');
   assert.throws(() => new SqliteHistoryStore(folder), /carillon\.db cannot be used: file is not a database/);
 });
+
+test('SQLite: it can be opened for reading while a server has it, and by nobody who would write', async () => {
+  const folder = newFolder();
+  assert.throws(
+    () => new SqliteHistoryStore(folder, 'readOnly'),
+    /DATA_DIR is ".*"; there is no carillon\.db in it/,
+  );
+  const store = new SqliteHistoryStore(folder);
+  await store.append([entry(), entry()]);
+  const reader = new SqliteHistoryStore(folder, 'readOnly');
+  assert.equal(reader.epoch, store.epoch);
+  await store.append([entry()]);
+  assert.equal((await reader.page({ topic: entry().topic, view: 'log', limit: 9 })).messages.length, 3);
+  await assert.rejects(reader.append([entry()]), StoreUnavailableError);
+  await reader.close();
+  await store.close();
+  const late = new SqliteHistoryStore(folder, 'readOnly');
+  assert.deepEqual(await late.archives({ limit: 9 }), []);
+  await late.close();
+  const database = new DatabaseSync(join(folder, databaseFile));
+  database.exec('DELETE FROM migrations WHERE number = 2');
+  database.close();
+  assert.throws(() => new SqliteHistoryStore(folder, 'readOnly'), /older release: start the server once/);
+});
+
+test('SQLite: a database of the first release becomes one of this', async () => {
+  const folder = newFolder();
+  const store = new SqliteHistoryStore(folder);
+  await store.append([entry()]);
+  await store.close();
+  const database = new DatabaseSync(join(folder, databaseFile));
+  database.exec(`DROP TABLE archives; DROP TABLE erasures; ALTER TABLE topics DROP COLUMN held_until;
+    DELETE FROM migrations WHERE number = 2`);
+  database.close();
+  const again = new SqliteHistoryStore(folder);
+  assert.deepEqual(await again.topicAges({ after: undefined, limit: 9 }).then((ages) => ages.length), 1);
+  await again.close();
+});

@@ -1,0 +1,2 @@
+/** Task file of the CPU pool: jobs by their names. */
+export { eraseArchive, writeArchive } from '../src/store/archive-jobs.ts';
