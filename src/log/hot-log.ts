@@ -54,9 +54,9 @@ export class HotLog {
     this.#window.push(publication, atMs);
   }
 
-  /** The oldest entries of the store were taken away. */
-  onPruned(firstOffset: number): void {
-    this.#firstOffset = Math.max(this.#firstOffset, firstOffset);
+  /** Where the store begins now: retention takes the oldest away, a restored archive brings them back. */
+  onFirstOffset(firstOffset: number): void {
+    this.#firstOffset = firstOffset;
   }
 
   /** The entries between two offsets that are at hand, both excluded. */

@@ -69,7 +69,7 @@ export class StoredLog implements TimerEntry {
   refresh(hot: HotLog, offset: number, onFresh: (isFresh: boolean) => void): void {
     const sent = this.#ctx.store.ask('page', this.#endRequest, (page) => {
       if (page === undefined) return onFresh(false);
-      hot.onPruned(page.firstOffset);
+      hot.onFirstOffset(page.firstOffset);
       const end = Math.min(offset, page.lastOffset);
       if (hot.position >= end) return onFresh(true);
       this.#reaching.push({ offset: end, onReached: onFresh });
@@ -118,7 +118,7 @@ export class StoredLog implements TimerEntry {
   #onEnd(page: QueryResult<'page'> | undefined): void {
     if (page !== undefined) {
       this.#hot ??= this.#known(page.lastOffset, page.firstOffset);
-      this.#hot.onPruned(page.firstOffset);
+      this.#hot.onFirstOffset(page.firstOffset);
     }
     const waiting = [...this.#waiting];
     this.#waiting.clear();

@@ -22,7 +22,7 @@ import type { RunJob } from './job-desk.ts';
 const dayMs = 86_400_000;
 /** Between two rounds over all topics, milliseconds. */
 const roundEveryMs = 10 * 60_000;
-/** Of one file. Appends wait while its entries leave the log: 12 ms for so many, measured with SQLite. */
+/** Of one file. Appends wait while its entries leave the log: 22 to 95 ms for twice as many, SQLite on a busy machine. */
 const stretchEntriesMax = 1_000;
 const stretchBytesMax = 4 * 1024 ** 2;
 /** Payloads that one page may bring into memory, bytes, and entries of one page. */
