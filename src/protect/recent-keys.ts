@@ -7,7 +7,7 @@ import type { Clock } from '#kit/clock.ts';
 import { digestBytes, hashString } from '#kit/hash.ts';
 import type { MessageIds } from '#kit/message-id.ts';
 import { type Refusal, refusal } from '#proto/error-codes.ts';
-import type { MessageId } from '#proto/names.ts';
+import type { MessageId, TopicKey, UserKey } from '#proto/names.ts';
 
 /** Volatile and cached topics promise five minutes (protocol section 3). */
 const rememberMs = 5 * 60_000;
@@ -57,11 +57,15 @@ export class RecentKeys {
     return this.#keys.size;
   }
 
-  /** `scope` is where a key counts: a topic or user, and the sender. Without a key a message is always new. */
-  accept(scope: string, message: KeyedMessage): Acceptance {
+  /**
+   * A key counts where it is sent to, a topic or user, and for its sender. Without a key a message is always new, and no
+   * string is made.
+   */
+  accept(kind: 'topic' | 'user', place: TopicKey | UserKey, sender: string, message: KeyedMessage): Acceptance {
     if (message.key === undefined) return this.#accepted(this.#messageIds.next() as MessageId);
     const nowMs = this.#clock.monotonicMs();
-    const name = `${scope}\n${message.key}`; // no scope has a line break, so that no key can spell another's scope
+    // No name has a line break, so that no key can spell another's scope.
+    const name = `${kind}|${place}|${sender}\n${message.key}`;
     const digest = digestOf(message);
     const remembered = this.#keys.get(name);
     if (remembered !== undefined && remembered.untilMs > nowMs) {

@@ -202,7 +202,7 @@ export class Topic implements FlushTarget {
   }
 
   #accept(message: Message): Answer {
-    const { isNew, answer } = this.#ctx.recentKeys.accept(`topic|${this.key}|${message.from}`, message);
+    const { isNew, answer } = this.#ctx.recentKeys.accept('topic', this.key, message.from, message);
     if (!isNew) return answer;
     const { clock } = this.#ctx;
     const log = this.#cached;

@@ -40,6 +40,11 @@ export class Devices {
     this.#devices.delete(session);
   }
 
+  /** Somebody is there beside that session. */
+  hasOther(than: SessionId | undefined): boolean {
+    return this.#devices.size > (than !== undefined && this.#devices.has(than) ? 1 : 0);
+  }
+
   dropShard(shard: ShardId): void {
     for (const [session, device] of this.#devices) {
       if (device.shard === shard) this.#devices.delete(session);
@@ -76,10 +81,14 @@ export class Devices {
     const groups: DeviceGroup[] = [];
     for (const [session, { shard, encoding, isLive }] of this.#devices) {
       if (session === except || !isLive) continue;
-      const group = groups.find((other) => other.shard === shard && other.encoding === encoding);
+      const group = groups.length === 0 ? undefined : groupOf(groups, shard, encoding);
       if (group === undefined) groups.push({ shard, encoding, sessions: [session] });
       else group.sessions.push(session);
     }
     return groups;
   }
+}
+
+function groupOf(groups: DeviceGroup[], shard: ShardId, encoding: Encoding): DeviceGroup | undefined {
+  return groups.find((other) => other.shard === shard && other.encoding === encoding);
 }

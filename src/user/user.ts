@@ -133,6 +133,7 @@ export class User {
 
   /** A message that is not stored, to all devices but one. */
   deliver({ to, message, messageId, except }: DirectCopy): void {
+    if (!this.#devices.hasOther(except)) return;
     const { from, event, priority, payload } = message;
     const publication: Publication = {
       ...{ type: 'DirectMessage', id: messageId, topic: inboxOf(this.#id), offset: undefined, from, to },
@@ -142,7 +143,7 @@ export class User {
   }
 
   #passOn(sender: UserKey, message: Message, sendingSession: SessionId | undefined): Answer {
-    const { isNew, answer } = this.#ctx.recentKeys.accept(`user|${this.key}|${sender}`, message);
+    const { isNew, answer } = this.#ctx.recentKeys.accept('user', this.key, sender, message);
     if (!isNew) return answer;
     const copy = { to: this.#id, message, messageId: answer.messageId, except: sendingSession };
     this.deliver(copy);

@@ -1,6 +1,7 @@
 /** Idempotency keys: the same key gives the first result, another body is a conflict, and memory is bounded. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TopicKey } from '#proto/names.ts';
 import { type Acceptance, RecentKeys } from '../../../src/protect/recent-keys.ts';
 import { countingIds, ManualClock } from './manual-clock.ts';
 
@@ -18,7 +19,7 @@ function open() {
   });
   const accept = (scope: string, key: string | undefined, body: Uint8Array, event?: string) =>
     verdictOf(
-      keys.accept(scope, {
+      keys.accept('topic', scope as TopicKey, 'ann', {
         ...(key === undefined ? {} : { key }),
         ...(event === undefined ? {} : { event }),
         payload: { msgpack: body },
@@ -88,7 +89,7 @@ test('a message without a key is not even packed', () => {
       throw new Error('packed');
     },
   };
-  assert.equal(keys.accept('t|ann', { payload }).isNew, true);
+  assert.equal(keys.accept('topic', 't' as TopicKey, 'ann', { payload }).isNew, true);
 });
 
 test('a key counts in its own scope only', () => {
