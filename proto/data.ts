@@ -13,7 +13,11 @@ const messageId = Type.String({
   pattern: messageIdPattern,
   description: 'The message id that the server gave.',
 });
-const markOffset = Type.Integer({ minimum: 1, description: 'Cumulative: this one and all before it.' });
+const markOffset = Type.Integer({
+  minimum: 1,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'Cumulative: this one and all before it.',
+});
 const pageLimit = Type.Optional(
   Type.Integer({
     minimum: 1,
@@ -75,12 +79,14 @@ export const clientData = {
     before: Type.Optional(
       Type.Integer({
         minimum: 1,
+        maximum: Number.MAX_SAFE_INTEGER,
         description: 'The youngest below this offset. Without `before` and `after`: the youngest of all.',
       }),
     ),
     after: Type.Optional(
       Type.Integer({
         minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
         description: 'The oldest beyond this offset, and below `before` if that is given.',
       }),
     ),

@@ -35,7 +35,11 @@ export const ttlMs = Type.Optional(
 );
 export const position = Type.Object(
   {
-    offset: Type.Integer({ minimum: 0, description: 'Place in the topic, from 1 without holes.' }),
+    offset: Type.Integer({
+      minimum: 0,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'Place in the topic, from 1 without holes.',
+    }),
     epoch: Type.String({
       minLength: 1,
       maxLength: 32,

@@ -54,6 +54,8 @@ export const recordKinds = {
   topicMark: 24,
   userMark: 25,
   userReceipt: 26,
+  storeHeard: 27,
+  logsForget: 28,
 } as const;
 
 /** What a mark says of everything up to it. */
@@ -144,6 +146,10 @@ export interface RecordBodies {
   storeReappend: StoreEntryBody;
   storeAppended: StoreAppendedBody;
   storeCopied: StoreCopiedBody;
+  /** To the home of a direct message's other inbox: the entry at that offset was stored before. */
+  storeHeard: [topic: TopicKey, offset: number];
+  /** What is at hand of all logs may hold what was erased. */
+  logsForget: [];
   /** A question by its name in StoreQueries, and its answer; both packed as objects (wire/codec.ts). */
   storeQuery: [name: string, request: Uint8Array];
   storeResult: [ok: true, result: Uint8Array] | [ok: false];

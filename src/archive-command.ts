@@ -218,7 +218,7 @@ async function withStore(
 ): Promise<void> {
   const store =
     databaseUrl === undefined
-      ? new SqliteHistoryStore(dataDir, access)
+      ? new SqliteHistoryStore(dataDir, { readOnly: access === 'readOnly' })
       : await PostgresHistoryStore.open(databaseUrl, { searchLanguage });
   try {
     await use(store);

@@ -43,6 +43,8 @@ const whenFull: Record<RecordKind, Fullness> = {
   storeResult: 'waits',
   storeCopied: 'waits',
   storeHealth: 'waits',
+  storeHeard: 'waits',
+  logsForget: 'waits',
   topicLost: 'waits',
   topicAmend: 'refused',
   userAmend: 'refused',
@@ -86,6 +88,7 @@ export class ThreadLink {
   #hasNews = false;
   /** Parts of a record that came in pieces. */
   #parts: Uint8Array[] = [];
+  #isClosed = false;
 
   /** `onDoorbell` is called when the peer wrote while this shard slept. */
   constructor({ inbound, outbound, doorbell }: LinkMemory, ctx: LinkContext, onDoorbell: () => void) {
@@ -100,6 +103,7 @@ export class ThreadLink {
   /** 'refused' and 'dropped' say that the record was not taken. */
   send(kind: RecordKind, correlation: number, body: Uint8Array): 'taken' | 'refused' | 'dropped' {
     const fullness = whenFull[kind];
+    if (this.#isClosed) return fullness === 'refused' ? 'refused' : 'dropped'; // nobody reads it any more
     if (fullness !== 'waits' && this.#backlogBytes >= this.#backlogBytesMax) {
       this.#ctx.metrics.addTo('ringShed', fullness);
       return fullness;
@@ -139,6 +143,7 @@ export class ThreadLink {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#ctx.metrics.add('ringBacklogBytes', -this.#backlogBytes);
     this.#doorbell.close();
   }

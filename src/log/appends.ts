@@ -14,7 +14,8 @@ const retryMs = 1000;
 
 export interface AppendEvents {
   onStored: (offset: number, copyOffset: number | undefined) => void;
-  onDuplicate: () => void;
+  /** It was stored before, at `offset`. */
+  onDuplicate: (offset: number) => void;
   onAnswer: (answer: Answer) => void;
 }
 
@@ -35,7 +36,7 @@ export class Appends {
     const sent = this.#store.append(request, (settled) => {
       this.#unsettledCount--;
       if (settled.state === 'stored') events.onStored(settled.offset, settled.copyOffset);
-      if (settled.state === 'duplicate') events.onDuplicate();
+      if (settled.state === 'duplicate') events.onDuplicate(settled.offset);
       events.onAnswer(this.#answerOf(request, settled));
     });
     if (sent === 'sent') this.#unsettledCount++;

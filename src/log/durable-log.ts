@@ -76,6 +76,11 @@ export class DurableLog {
     this.#append({ ...entry, target, mayAmendAny }, payload ?? Payload.ofValue(null), onAnswer);
   }
 
+  /** Another home heard that the entry at `offset` was stored before. */
+  onHeard(offset: number): void {
+    this.#log.onHeard(offset);
+  }
+
   /** An entry that another home had stored here. */
   onCopied(message: StoredMessage): void {
     this.#log.onStored(publicationOf(this.#name, message));
@@ -105,7 +110,10 @@ export class DurableLog {
         const publication = publicationOf(this.#name, storedMessage(request, offset), payload);
         this.#log.onStored({ ...publication, copyOffset });
       },
-      onDuplicate: () => this.#ctx.acceptance.duplicate(),
+      onDuplicate: (offset) => {
+        this.#ctx.acceptance.duplicate();
+        this.#log.onHeard(offset); // its own answer may have gone to a home that died
+      },
       onAnswer,
     });
   }

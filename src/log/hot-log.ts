@@ -8,7 +8,7 @@ import type { Encoding } from '#proto/envelope.ts';
 import type { Filter } from '../routing/filter.ts';
 import type { Publication } from '../wire/encode-frame.ts';
 import type { Joined, Replay, Since } from '../wire/message.ts';
-import { type HotEntry, type HotWindow, type HotWindows, replayFrame } from './hot-windows.ts';
+import { type HotEntry, type HotWindow, type HotWindows, withPayload } from './hot-windows.ts';
 import { passes } from './replay.ts';
 
 /** Of one answer. More is fetched when the client has taken it. */
@@ -83,27 +83,27 @@ export class HotLog {
     if (since.offset >= end) return { position, isLive: true, recovered: true };
     const entries = this.#window.since(since.offset);
     if (entries === undefined) return { position, isLive: false, recovered: true };
-    const replay = replayOf(entries, end, encoding, filter);
+    const replay = this.#replayOf(entries, end, encoding, filter);
     return { position, isLive: replay.upTo === end, recovered: true, replay };
   }
 
   get #oldest(): number {
     return this.#isStored ? this.#firstOffset : (this.#window.firstOffset ?? this.#position + 1);
   }
-}
 
-/** From the first entry on, as far as one answer goes; at least one. */
-function replayOf(entries: HotEntry[], end: number, encoding: Encoding, filter: Filter | undefined): Replay {
-  const frames: Buffer[] = [];
-  let bytes = 0;
-  let upTo = 0;
-  for (const entry of entries) {
-    if (entry.publication.offset > end || bytes > replayBytesMax) break;
-    upTo = entry.publication.offset;
-    if (!passes(entry.publication, filter)) continue;
-    const frame = replayFrame(entry, encoding);
-    frames.push(frame);
-    bytes += frame.length;
+  /** From the first entry on, as far as one answer goes; at least one. */
+  #replayOf(entries: HotEntry[], end: number, encoding: Encoding, filter: Filter | undefined): Replay {
+    const frames: Buffer[] = [];
+    let bytes = 0;
+    let upTo = 0;
+    for (const entry of entries) {
+      if (entry.publication.offset > end || bytes > replayBytesMax) break;
+      upTo = entry.publication.offset;
+      if (filter !== undefined && !passes(withPayload(entry.publication), filter)) continue;
+      const frame = this.#window.frameOf(entry, encoding);
+      frames.push(frame);
+      bytes += frame.length;
+    }
+    return { upTo, frameCount: frames.length, frames: Buffer.concat(frames) };
   }
-  return { upTo, frameCount: frames.length, frames: Buffer.concat(frames) };
 }

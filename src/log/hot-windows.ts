@@ -6,6 +6,7 @@
  */
 import type { Encoding } from '#proto/envelope.ts';
 import { encodePublication, type Publication } from '../wire/encode-frame.ts';
+import { Payload } from '../wire/payload.ts';
 import type { LogPublication } from './hot-log.ts';
 import { tombstone } from './replay.ts';
 
@@ -16,12 +17,13 @@ const keptMs = 5 * 60_000;
 const windowBytesMax = 512 * 1024;
 /** Of a shard's windows together. */
 const allBytesMax = 64 * 1024 ** 2;
-/** An entry is counted with so much beside its payload, for its objects, names and encoded frames. An estimate. */
+/** An entry is counted with so much beside its payload and encoded frames, for its objects and names. An estimate. */
 const entryBytes = 500;
 /** So much more for a window that is not empty: the actor that owns it is kept for it. An estimate. */
 const windowBytes = 3000;
 
 export interface HotEntry {
+  /** Its payload has the bytes and nothing made of them. */
   publication: LogPublication;
   atMs: number;
   /** As a replayed frame, by encoding: encoded once for all who missed it. */
@@ -53,6 +55,11 @@ export class HotWindows {
       if (window.youngestAtMs > nowMs - keptMs) break;
       window.expire(nowMs - keptMs);
     }
+  }
+
+  /** Something in them may have been erased: all go. */
+  forget(): void {
+    for (const window of [...this.#windows]) window.clear();
   }
 
   /** Of a window that changed by `bytes`; `isNews` puts it last in the order of giving way. */
@@ -92,11 +99,12 @@ export class HotWindow {
   }
 
   push(publication: LogPublication, atMs: number): void {
-    const bytes = bytesOf(publication) + (this.isEmpty ? windowBytes : 0);
-    this.#entries.push({ publication, atMs, frames: {} });
+    const entry: HotEntry = { publication: lean(publication), atMs, frames: {} };
+    const bytes = bytesOf(entry) + (this.isEmpty ? windowBytes : 0);
+    this.#entries.push(entry);
     this.#bytes += bytes;
     const taken = this.#takeWhile(
-      (entry, left) => left > entriesMax || this.#bytes > windowBytesMax || entry.atMs < atMs - keptMs,
+      (oldest, left) => left > entriesMax || this.#bytes > windowBytesMax || oldest.atMs < atMs - keptMs,
     );
     this.#windows.onChange(this, bytes - taken, true);
   }
@@ -117,6 +125,17 @@ export class HotWindow {
     }
   }
 
+  /** What somebody who missed the entry gets; kept, and counted, for the others. */
+  frameOf(entry: HotEntry, encoding: Encoding): Buffer {
+    const known = entry.frames[encoding];
+    if (known !== undefined) return known;
+    const frame = encodePublication(withPayload(entry.publication), encoding, true);
+    entry.frames[encoding] = frame;
+    this.#bytes += frame.length;
+    this.#windows.onChange(this, frame.length, false);
+    return frame;
+  }
+
   expire(beforeMs: number): void {
     this.#shrink(this.#takeWhile((entry) => entry.atMs < beforeMs));
   }
@@ -126,9 +145,10 @@ export class HotWindow {
   }
 
   #replace(entry: HotEntry, publication: HotEntry['publication']): void {
-    const bytes = bytesOf(publication) - bytesOf(entry.publication);
-    entry.publication = publication;
+    const before = bytesOf(entry);
+    entry.publication = lean(publication);
     entry.frames = {};
+    const bytes = bytesOf(entry) - before;
     this.#bytes += bytes;
     this.#windows.onChange(this, bytes, false);
   }
@@ -144,7 +164,7 @@ export class HotWindow {
     let count = 0;
     for (const entry of this.#entries) {
       if (!isTaken(entry, this.#entries.length - count)) break;
-      this.#bytes -= bytesOf(entry.publication);
+      this.#bytes -= bytesOf(entry);
       count++;
     }
     if (count > 0) this.#entries = this.#entries.slice(count);
@@ -157,12 +177,17 @@ function amended(message: HotEntry['publication'], change: Publication): HotEntr
   return change.type === 'Deleted' ? tombstone(message) : { ...message, payload: change.payload };
 }
 
-/** A frame of what somebody missed. */
-export function replayFrame(entry: HotEntry, encoding: Encoding): Buffer {
-  entry.frames[encoding] ??= encodePublication(entry.publication, encoding, true);
-  return entry.frames[encoding];
+/** With bytes of its own: what it came with may be a view of a larger buffer, and carry the decoded value. */
+function lean(publication: LogPublication): LogPublication {
+  return { ...publication, payload: Payload.ofMsgpack(new Uint8Array(publication.payload.msgpack)) };
 }
 
-function bytesOf({ payload }: Publication): number {
-  return payload.msgpack.length + entryBytes;
+/** To be looked into: what is made of the payload goes with it, and not into the window. */
+export function withPayload(publication: LogPublication): LogPublication {
+  return { ...publication, payload: Payload.ofMsgpack(publication.payload.msgpack) };
+}
+
+function bytesOf({ publication, frames }: HotEntry): number {
+  const { json, msgpack } = frames;
+  return publication.payload.msgpack.length + (json?.length ?? 0) + (msgpack?.length ?? 0) + entryBytes;
 }

@@ -89,6 +89,13 @@ export class StoredLog implements TimerEntry {
     this.#push(this.#hot, publication);
   }
 
+  /** The entry at `offset` is there, whether its own word came here or not. */
+  onHeard(offset: number): void {
+    if (this.#hot === undefined || offset <= this.#hot.position) return; // who asks for the end will find it
+    this.#heardOf = Math.max(this.#heardOf, offset);
+    this.#readGap();
+  }
+
   /** Called by the timer wheel: a read that failed. */
   onDeadline(): void {
     this.#isReading = false;

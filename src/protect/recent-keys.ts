@@ -61,7 +61,12 @@ export class RecentKeys {
    * A key counts where it is sent to, a topic or user, and for its sender. Without a key a message is always new, and no
    * string is made.
    */
-  accept(kind: 'topic' | 'user', place: TopicKey | UserKey, sender: string, message: KeyedMessage): Acceptance {
+  accept(
+    kind: 'topic' | 'user',
+    place: TopicKey | UserKey,
+    sender: string,
+    message: KeyedMessage,
+  ): Acceptance {
     if (message.key === undefined) return this.#accepted(this.#messageIds.next() as MessageId);
     const nowMs = this.#clock.monotonicMs();
     // No name has a line break, so that no key can spell another's scope.

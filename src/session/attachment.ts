@@ -32,6 +32,8 @@ export interface AttachedSession extends Subscriber {
   readonly id: SessionId;
   readonly encoding: Encoding;
   readonly isOpen: boolean;
+  /** `Connect` was sent. */
+  readonly isLive: boolean;
   /** All homes know of the session; again after each time that one had to be told anew. */
   onAttached(): void;
   onAttachRefused(reason: Refusal): void;
@@ -54,6 +56,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
   readonly #everyone: TopicKey;
   #userHome: HomeState;
   #everyoneHome: HomeState;
+  #hasAskedUser = false;
   /** The end of the inbox when the session began: all behind it is delivered by itself. Undefined where none is stored. */
   #inboxAtStart: Position | undefined;
   /** Of the youngest entry of the inbox that the client has. */
@@ -79,18 +82,25 @@ export class Attachment implements Subscriber, AnswerReceiver {
   /** Tells every home that does not know of the session. Idempotent. */
   attach(): void {
     const { topics, users } = this.#ctx;
-    if (this.#userHome === undefined && this.#recovery === undefined) {
-      this.#onRequested('user', users.attach(this.#user, this.#session, this.#inboxSince, this));
-    }
-    if (this.#everyoneHome === undefined && this.#session.isOpen) {
+    if (this.#everyoneHome === undefined) {
       const requested = topics.subscribe(this.#everyone, this.#lane, this, undefined, this);
       this.#onRequested('everyone', requested);
     }
+    // The user's home last: with its answer the session begins, so that nothing of the inbox comes before `Connect`.
+    if (!this.#session.isOpen || this.#everyoneHome !== 'knows') return;
+    if (this.#userHome !== undefined || this.#recovery !== undefined) return;
+    this.#hasAskedUser = true;
+    this.#onRequested('user', users.attach(this.#user, this.#session, this.#inboxSince, this));
   }
 
   /** By its home, in order. What this session sent itself is told by its reply, which comes by another way. */
   onInboxDelivered(offset: number): void {
-    if (offset > this.#inboxOffset) this.#inboxOffset = offset;
+    if (offset <= this.#inboxOffset) return;
+    this.#inboxOffset = offset;
+    const { epoch } = this.#ctx.history;
+    // The session began without knowing: all behind this one comes by itself.
+    if (this.#inboxAtStart === undefined && epoch !== undefined)
+      this.#inboxAtStart = { offset: offset - 1, epoch };
   }
 
   /** What the inbox got was lost on the way here: the home sends nothing until it is asked again. */
@@ -102,8 +112,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
 
   /** A home that was never told need not be told of the end. */
   detach(): void {
-    if (this.#userHome !== undefined || this.#recovery !== undefined)
-      this.#ctx.users.detach(this.#user, this.#session.id);
+    if (this.#hasAskedUser) this.#ctx.users.detach(this.#user, this.#session.id);
     this.#recovery?.stop();
     this.#ctx.topics.unsubscribe(this.#everyone, this.#lane, this);
   }
@@ -121,8 +130,9 @@ export class Attachment implements Subscriber, AnswerReceiver {
     else if (correlation === this.#everyoneHome) this.#onAnswered('everyone', answer);
   }
 
+  /** Who has not heard `Connect` is not connected yet. */
   deliver(frames: Uint8Array, frameCount: number): void {
-    this.#session.deliver(frames, frameCount);
+    if (this.#session.isLive) this.#session.deliver(frames, frameCount);
   }
 
   /** What everyone gets is volatile. */
@@ -140,8 +150,9 @@ export class Attachment implements Subscriber, AnswerReceiver {
   #onAnswered(home: 'user' | 'everyone', answer: Answer): void {
     this.#set(home, answer.ok ? 'knows' : undefined);
     if (answer.ok) {
-      if (answer.joined !== undefined) this.#onInbox(answer.joined);
+      if (home === 'user' && answer.joined !== undefined) this.#onInbox(answer.joined);
       if (this.#userHome === 'knows' && this.#everyoneHome === 'knows') this.#session.onAttached();
+      else if (home === 'everyone') this.attach();
     } else if (errorCodes[answer.refusal.code].retryable) {
       this.#session.attachAfter(retryMs);
     } else {
@@ -158,6 +169,8 @@ export class Attachment implements Subscriber, AnswerReceiver {
   #onInbox(joined: Joined): void {
     const since = this.#inboxSince;
     if (since === undefined) {
+      // It began without its inbox, and its home was lost since: what came in between nobody can tell.
+      if (this.#session.isLive) this.#session.onInboxHole();
       this.#inboxAtStart = joined.position;
       this.#inboxOffset = joined.position.offset;
       return;
@@ -175,8 +188,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
       },
       onLost: () => {
         this.#recovery = undefined;
-        this.#inboxAtStart = undefined;
-        this.#session.onInboxHole();
+        this.#inboxAtStart = undefined; // what follows tells of the hole
         this.onInboxLost();
       },
     });

@@ -19,6 +19,9 @@ export interface Subject {
   op?: string;
 }
 
+/** Clients try again after about this long while the store is away, milliseconds. */
+const storeRetryMs = 2000;
+
 type ReplyContext = Pick<SessionContext, 'clock' | 'counters' | 'limits' | 'node'>;
 
 export class Replies {
@@ -66,6 +69,12 @@ export class Replies {
 
   subscriptionEnded(topic: TopicName, reason: string): void {
     this.send('Status', undefined, { op: 'Subscription', topic, active: false, reason });
+  }
+
+  /** What is durable is refused from now on, or taken again. */
+  store(isUp: boolean): void {
+    if (isUp) this.system('restored', { dependency: 'store' });
+    else this.system('degraded', { dependency: 'store', retryAfterMs: storeRetryMs });
   }
 
   system(event: string, fields: object): void {

@@ -5,6 +5,7 @@ import type { TopicKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
 import type { FoundMessage } from '../store/history-store.ts';
+import type { Since } from '../wire/message.ts';
 import type { Recovery } from './recovery.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
@@ -28,7 +29,7 @@ export interface LivePhase {
   identity: Identity;
   subscriptions: Subscriptions;
   /** While a stretch of the inbox is read that came before this session. */
-  inboxRecovery: Recovery | undefined;
+  inboxRecovery: Recovery | 'asked' | undefined;
   /** `System token_expiring` was sent for this token. */
   isExpiryAnnounced: boolean;
 }
@@ -44,6 +45,8 @@ export interface Subscription {
 export interface WaitingCommand {
   envelope: ClientEnvelope;
   subscription?: Subscription;
+  /** What a `Subscribe` to the inbox has asked for. */
+  since?: Since | undefined;
   /** What an `Edit`, a `Delete` or a `DeliveryStatus` is about, once it was found. */
   found?: FoundMessage[];
 }

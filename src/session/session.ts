@@ -27,9 +27,6 @@ import type { SessionPhase, Subscription } from './session-state.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { WaitingCommands, waitingMax } from './waiting-commands.ts';
 
-/** Clients try again after about this long while the store is away, milliseconds. */
-const storeRetryMs = 2000;
-
 export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   readonly id: SessionId;
   readonly encoding: Encoding;
@@ -66,6 +63,10 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
 
   get isOpen(): boolean {
     return this.#phase.name !== 'closing' && this.#phase.name !== 'closed';
+  }
+
+  get isLive(): boolean {
+    return this.#phase.name === 'live';
   }
 
   /** The end of the inbox when this session began; undefined where it is not stored, or was not known. */
@@ -186,9 +187,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
 
   /** What is durable is refused from now on, or taken again. */
   announceStore(isUp: boolean): void {
-    if (this.#phase.name !== 'live') return;
-    if (isUp) this.#replies.system('restored', { dependency: 'store' });
-    else this.#replies.system('degraded', { dependency: 'store', retryAfterMs: storeRetryMs });
+    if (this.#phase.name === 'live') this.#replies.store(isUp);
   }
 
   /** Ends the session from this side. What waits is written first, except for one who does not read. */
@@ -322,7 +321,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     };
     this.#replies.connected(this.id, identity, attachment.inboxAtStart);
     if (command !== undefined) this.#replies.status(command, { expiresAt: identity.expiresAtMs });
-    if (!this.#ctx.isStoreUp()) this.announceStore(false);
+    if (!this.#ctx.isStoreUp()) this.#replies.store(false);
     this.#ctx.log.opened(this.id, attachment.user, this.encoding);
     this.#deadlines.reschedule();
     if (this.#mailbox.size > 0) this.#ctx.schedule.requestSlice(this);
@@ -345,7 +344,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     this.#attachment?.detach();
     const phase = this.#phase;
     if (phase.name !== 'live') return;
-    phase.inboxRecovery?.stop();
+    if (typeof phase.inboxRecovery === 'object') phase.inboxRecovery.stop();
     for (const { key, lane, recovery } of phase.subscriptions.values()) {
       recovery?.stop();
       this.#ctx.topics.unsubscribe(key, lane, this);

@@ -7,6 +7,7 @@ import { refusal } from '#proto/error-codes.ts';
 import type { ShardId } from '#proto/names.ts';
 import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
+import type { HotWindows } from '../log/hot-windows.ts';
 import type { StoredMessage } from '../store/history-store.ts';
 import { unpackMsgpack, unpackObject } from '../wire/codec.ts';
 import {
@@ -35,6 +36,7 @@ export interface IntakeContext {
   sessions: SessionTable;
   store: StorePort;
   topicPort: RoutedTopicPort;
+  windows: HotWindows;
   /** Clients are told. */
   onStoreHealth: (isUp: boolean) => void;
   /** Logs and counts; answers the correlation id. */
@@ -108,6 +110,8 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
   storeResult: (body, { correlation }, { store }) => store.onResult(correlation, body),
   storeCopied: ([inbox, except, message], _header, { users }) =>
     users.onCopied(inbox, unpackObject(message) as StoredMessage, except ?? undefined),
+  storeHeard: ([inbox, offset], _header, { users }) => users.onHeard(inbox, offset),
+  logsForget: (_body, _header, { windows }) => windows.forget(),
   storeHealth: ([isUp], _header, { onStoreHealth }) => onStoreHealth(isUp),
 };
 

@@ -32,7 +32,7 @@ import { abandonSessions, drainSessions } from './goodbye.ts';
 import { StoredHistoryPort } from './history-port.ts';
 import { Homes } from './homes.ts';
 import { openHttpEndpoint } from './http/http-server.ts';
-import { PendingRequests } from './pending-requests.ts';
+import { noCorrelation, PendingRequests } from './pending-requests.ts';
 import { takeRecord } from './ring-intake.ts';
 import { SessionTable } from './session-table.ts';
 import { acceptanceCounters } from './shard-counters.ts';
@@ -130,6 +130,7 @@ export class Shard {
     const intake = {
       ...{ links: this.#links, pending: this.#pending, topics: this.#topics, users: this.#users },
       topicPort: this.#topicPort,
+      windows: this.#world.windows,
       onStoreHealth: (isUp: boolean) => this.#onStoreHealth(isUp),
       ...{ subscribers: this.#subscribers, sessions: this.#sessions, store: this.#store },
       onFailure: (error: unknown) => this.#onActorFailure(error),
@@ -152,6 +153,7 @@ export class Shard {
       users: this.#userPort,
       history: this.#historyPort,
       isStoreUp: () => this.#isStoreUp,
+      forgetLogs: () => this.#forgetLogs(),
       metricsPage: createMetricsPage(shared.metrics, config.shards),
       log: this.#world.log,
       isDraining: () => this.#isDraining,
@@ -224,6 +226,15 @@ export class Shard {
       onFlush: () => metrics.add('flushes'),
       onFailure: (error) => void this.#onActorFailure(error),
     });
+  }
+
+  /** Of all shards: what is at hand may hold what was erased. */
+  #forgetLogs(): void {
+    const { config, shard } = this.#start;
+    this.#world.windows.forget();
+    for (let peer = 0; peer < config.shards; peer++) {
+      if (peer !== shard) this.#links.send(peer as ShardId, 'logsForget', noCorrelation, []);
+    }
   }
 
   /** What is durable is refused, or taken again: clients are told once of each. */

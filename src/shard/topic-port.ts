@@ -78,15 +78,11 @@ export class RoutedTopicPort implements TopicPort {
   }
 
   unsubscribe(topic: TopicKey, spec: LaneSpec, subscriber: Subscriber): void {
-    const { homes, links, topics, subscribers } = this.#route;
-    const lane = subscribers.find(topic, spec);
+    const lane = this.#route.subscribers.find(topic, spec);
     if (lane === undefined) return;
     lane.subscribers.delete(subscriber);
     lane.joining.delete(subscriber);
-    if (!subscribers.closeIfEmpty(topic, lane)) return;
-    const home = homes.of(topic);
-    if (home === homes.self) topics.unsubscribe(topic, home, spec);
-    else links.send(home, 'topicUnsubscribe', noCorrelation, [topic, ...spec]);
+    this.#closeIfEmpty(topic, lane);
   }
 
   publish(topic: TopicKey, message: Message, receiver: AnswerReceiver): Requested {
@@ -148,7 +144,7 @@ export class RoutedTopicPort implements TopicPort {
   }
 
   #askHome(home: ShardId, join: Join, since: Since | undefined, receiver: AnswerReceiver): Requested {
-    const { links, pending, subscribers } = this.#route;
+    const { links, pending } = this.#route;
     const { topic, lane, subscriber } = join;
     const onAnswer: AnswerReceiver['onAnswer'] = (correlation, answer) => {
       this.#finishJoin(join, answer);
@@ -158,7 +154,7 @@ export class RoutedTopicPort implements TopicPort {
     const sent = links.send(home, 'topicSubscribe', correlation, [topic, ...lane.spec, sinceToBody(since)]);
     if (sent === 'taken') return { state: 'pending', correlation };
     lane.joining.delete(subscriber);
-    subscribers.closeIfEmpty(topic, lane);
+    this.#closeIfEmpty(topic, lane);
     return this.#notSent(correlation, sent);
   }
 
@@ -170,7 +166,17 @@ export class RoutedTopicPort implements TopicPort {
     const isLive = answer.ok && (answer.joined?.isLive ?? true);
     if (isLive) lane.isConfirmed = true;
     if (isLive && isWaiting) lane.subscribers.add(subscriber);
-    else this.#route.subscribers.closeIfEmpty(topic, lane);
+    else this.#closeIfEmpty(topic, lane);
+  }
+
+  /** The home is told where it may have the lane: others may have been on it. */
+  #closeIfEmpty(topic: TopicKey, lane: LocalLane): boolean {
+    const { homes, links, topics, subscribers } = this.#route;
+    if (!subscribers.closeIfEmpty(topic, lane)) return false;
+    const home = homes.of(topic);
+    if (home === homes.self) topics.unsubscribe(topic, home, lane.spec);
+    else links.send(home, 'topicUnsubscribe', noCorrelation, [topic, ...lane.spec]);
+    return true;
   }
 
   #notSent(correlation: Correlation, sent: 'refused' | 'dropped' | 'down'): Requested {

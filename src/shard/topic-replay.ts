@@ -14,6 +14,7 @@ import { Payload } from '../wire/payload.ts';
 /** Messages of one read. */
 const pageMax = 200;
 const retryMs = 500;
+const sliceMs = 86_400_000;
 
 export interface ReplayRequest {
   /** Names the replay in the keys of what it publishes: none is published twice. */
@@ -41,10 +42,17 @@ export async function* replayTopic(request: ReplayRequest, ctx: ReplayContext): 
     if (message.timestampMs < fromMs || message.deletedAtMs !== undefined) continue;
     if (message.timestampMs >= toMs) return;
     const waitMs = lastMs === undefined ? 0 : (message.timestampMs - lastMs) / speed;
-    if (waitMs >= 1) await sleep(waitMs, undefined, { signal: ctx.signal });
+    await rest(waitMs, ctx.signal);
     lastMs = message.timestampMs;
     await publish(message, request, ctx);
     yield message.offset;
+  }
+}
+
+/** In slices: a timer of Node holds no more than 24 days. */
+async function rest(waitMs: number, signal: AbortSignal): Promise<void> {
+  for (let leftMs = waitMs; leftMs >= 1; leftMs -= sliceMs) {
+    await sleep(Math.min(leftMs, sliceMs), undefined, { signal });
   }
 }
 

@@ -92,6 +92,12 @@ export class UserTable {
     this.#users.get(key)?.onCopied(message, except);
   }
 
+  /** As onCopied, of an entry that was stored before. */
+  onHeard(inbox: TopicKey, offset: number): void {
+    const key = userKey(tenantOfKey(inbox), userOfInbox(topicOfKey(inbox)) as UserId);
+    this.#users.get(key)?.onHeard(offset);
+  }
+
   /** The sender's own copy of a message that is not stored, and that its recipient's home accepted. */
   deliverCopy(key: UserKey, copy: DirectCopy): void {
     this.#users.get(key)?.deliver(copy);

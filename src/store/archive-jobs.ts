@@ -8,7 +8,7 @@ import { unpackObject } from '../wire/codec.ts';
 import { ArchiveEraser } from './archive-eraser.ts';
 import { readArchiveFile, writeArchiveFile } from './archive-files.ts';
 import type { ArchiveFile, Erasure } from './archive-index.ts';
-import type { StoredMessage } from './history-store.ts';
+import type { SearchPage, SearchRequest, StoredMessage } from './history-store.ts';
 
 interface Place {
   archiveDir: string;
@@ -28,6 +28,11 @@ export interface CpuJobs {
     request: Place & { from: ArchiveFile; erasures: Erasure[]; targets: MessageId[] };
     /** `by` is undefined when nothing was to be taken; `targets` of this and those before. */
     answer: { by: ArchiveFile | undefined; targets: MessageId[] };
+  };
+  /** search-job.ts */
+  search: {
+    request: { dataDir: string; request: SearchRequest };
+    answer: SearchPage;
   };
 }
 

@@ -68,7 +68,9 @@ export class GroupCommit {
   submit(entry: AppendEntry, onSettled: (settled: Settled) => void): 'queued' | 'full' {
     const { queueMessagesMax, queueBytesMax } = this.#limits;
     const bytes = bytesOf(entry);
-    if (this.#queue.length >= queueMessagesMax || this.#queuedBytes + bytes > queueBytesMax) return 'full';
+    // What was admitted before, and may be stored already, is never refused: its number was bounded then.
+    const isFull = this.#queue.length >= queueMessagesMax || this.#queuedBytes + bytes > queueBytesMax;
+    if (isFull && !entry.isRepeat) return 'full';
     this.#queue.push({ entry, onSettled });
     this.#queuedBytes += bytes;
     this.#running ??= this.#run();

@@ -192,6 +192,8 @@ export interface HistoryStore extends StoreQueries, ArchiveIndex {
   topics(request: { after: TopicKey | undefined; limit: number }): Promise<TopicKey[]>;
   /** Takes away the oldest entries of a topic that are older than `beforeMs`, at most `limit`; answers how many. */
   prune(request: { topic: TopicKey; beforeMs: number; limit: number }): Promise<number>;
+  /** Resolves when entries could be written now: writes and commits something of no meaning, beside a look at the messages. */
+  probe(): Promise<void>;
   close(): Promise<void>;
 }
 

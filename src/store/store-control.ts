@@ -6,7 +6,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '#kit/clock.ts';
 import type { FromStore, SharedTables, ToStore } from '#proto/control.ts';
-import { defaultTenant, type MessageId, type ShardId, storePeer } from '#proto/names.ts';
+import { type ShardId, storePeer } from '#proto/names.ts';
 import type { Config } from '../config/load-config.ts';
 import { ThreadLink } from '../links/thread-link.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
@@ -18,6 +18,7 @@ import type { AppendEntry, HistoryStore } from './history-store.ts';
 import { JobDesk } from './job-desk.ts';
 import { PostgresHistoryStore } from './postgres/postgres-history-store.ts';
 import { Retention } from './retention.ts';
+import { SearchGate } from './search-gate.ts';
 import { searchText } from './search-text.ts';
 import { SqliteHistoryStore } from './sqlite/sqlite-history-store.ts';
 import { StoreBreaker } from './store-breaker.ts';
@@ -38,31 +39,30 @@ const backlogRetryMs = 1;
 /** A safety net below every doorbell, milliseconds. */
 const tickMs = 25;
 
-/** What the breaker's probe asks for: a look at the messages themselves, which a lock on them stalls as well. */
-const nowhere = { tenant: defaultTenant, messageId: '00000000-0000-0000-0000-000000000000' as MessageId };
-
 /** Serves `port` until the thread ends. */
 export async function runStore({ config, shared, metricsRow }: StoreStart, port: MessagePort): Promise<void> {
   const post = (message: FromStore) => port.postMessage(message);
   const log = createLogger(config, { write: (line) => post({ kind: 'logs', lines: [line] }) }, 'store');
+  const jobs = new JobDesk((message, transfer) => port.postMessage(message, transfer));
   let store: HistoryStore;
   try {
-    store = await openStore(config);
+    store = await openStore(config, jobs);
   } catch (error) {
     post({ kind: 'failed', reason: (error as Error).message });
     process.exit(1);
   }
-  const jobs = new JobDesk((message, transfer) => port.postMessage(message, transfer));
   const thread = new StoreThread(store, config, log, new MetricsRow(shared.metrics, metricsRow), jobs);
   port.on('message', (message: ToStore) => thread.onMessage(message, config.failpoints));
   post({ kind: 'ready' });
 }
 
 /** Rejects with a sentence that names the setting. */
-async function openStore({ databaseUrl, dataDir, searchLanguage }: Config): Promise<HistoryStore> {
-  return databaseUrl === undefined
-    ? new SqliteHistoryStore(dataDir)
-    : PostgresHistoryStore.open(databaseUrl, { searchLanguage });
+async function openStore(config: Config, jobs: JobDesk): Promise<HistoryStore> {
+  const { databaseUrl, dataDir, searchLanguage } = config;
+  if (databaseUrl !== undefined) return PostgresHistoryStore.open(databaseUrl, { searchLanguage });
+  return new SqliteHistoryStore(dataDir, {
+    searchBeside: (request) => jobs.run('search', { dataDir, request }),
+  });
 }
 
 class StoreThread {
@@ -82,13 +82,14 @@ class StoreThread {
     this.#metrics = metrics;
     this.#log = log;
     this.#jobs = jobs;
-    this.#breaker = new StoreBreaker(() => store.find(nowhere), {
+    this.#breaker = new StoreBreaker(() => store.probe(), {
       onChange: (isUp) => this.#onHealth(isUp),
       onState: (state) => metrics.setOf('circuitBreakerState', 'store', state),
     });
     this.#intake = {
       store,
       commits: this.#openCommits(),
+      searches: new SearchGate(),
       isUp: () => this.#breaker.isUp,
       onQuery: (name) => metrics.addTo('storeQueries', name),
       onFailure: (error) => log.error({ err: error }, 'the store could not answer'),

@@ -96,7 +96,11 @@ function tellCopy(
   settled: Exclude<Settled, string>,
   { linkTo, wake }: StoreIntakeContext,
 ): void {
-  if (settled.state !== 'stored' || settled.copyOffset === undefined) return;
+  if (!('copyOffset' in settled) || settled.copyOffset === undefined) return;
+  if (settled.state === 'duplicate') {
+    linkTo(home)?.send('storeHeard', 0, packMsgpack([topic, settled.copyOffset]));
+    return wake();
+  }
   const { kind, messageId, from, target, event, priority, payload, timestampMs } = entry;
   const message: StoredMessage = {
     ...{ kind, messageId, from, target, event, priority, payload, timestampMs, peer },

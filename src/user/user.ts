@@ -80,7 +80,9 @@ export class User {
     if (this.#inbox === undefined) return onAnswer({ ok: true });
     const onKnown = (log: HotLog | undefined, down: Answer) => {
       if (this.#devices.get(session) !== device) return onAnswer(gone());
-      onAnswer(log === undefined ? attachBlindly(device, since, down) : attachTo(log, device, since));
+      const answer = log === undefined ? attachBlindly(device, since, down) : attachTo(log, device, since);
+      if (!answer.ok && known === undefined) this.#devices.delete(session);
+      onAnswer(answer);
     };
     this.#inbox.whenKnown(since, onKnown, since === undefined ? patienceMs : undefined);
   }
@@ -98,7 +100,11 @@ export class User {
   direct(sender: UserKey, message: Message, sendingSession: SessionId | undefined, onAnswer: OnAnswer): void {
     if (this.#inbox === undefined) return onAnswer(this.#passOn(sender, message, sendingSession));
     const conversation = this.#conversationWith(sender, sendingSession);
-    const messageId = this.#inbox.publish(message, onAnswer, conversation);
+    const messageId = this.#inbox.publish(
+      message,
+      this.#andCopy(sender, message, sendingSession, onAnswer),
+      conversation,
+    );
     // A note to oneself: the same inbox for both.
     if (sender === this.key && sendingSession !== undefined) this.#remember(messageId, sendingSession);
   }
@@ -131,6 +137,10 @@ export class User {
     this.#inbox?.onCopied(message);
   }
 
+  onHeard(offset: number): void {
+    this.#inbox?.onHeard(offset);
+  }
+
   /** A message that is not stored, to all devices but one. */
   deliver({ to, message, messageId, except }: DirectCopy): void {
     if (!this.#devices.hasOther(except)) return;
@@ -153,7 +163,7 @@ export class User {
 
   #conversationWith(other: UserKey, except: SessionId | undefined): Conversation {
     const peer = userOfKey(other);
-    if (other === this.key) return { peer, copy: undefined };
+    if (other === this.key || !this.#isStored(peer)) return { peer, copy: undefined };
     const topic = topicKey(tenantOfKey(other), inboxOf(peer));
     return { peer, copy: { topic, peer: this.#id, home: this.#ctx.homeOf(other), except } };
   }
@@ -172,6 +182,22 @@ export class User {
       const key = userKey(tenantOfKey(this.key), sender);
       this.#ctx.sessions.tellReceipt(key, { by: this.#id, kind, offset: copyOffset });
     }
+  }
+
+  #isStored(user: UserId): boolean {
+    return this.#ctx.classOf(inboxOf(user)) !== 'volatile';
+  }
+
+  /** A sender whose own inbox is not stored gets the copy as others whose inboxes are not. */
+  #andCopy(sender: UserKey, message: Message, except: SessionId | undefined, onAnswer: OnAnswer): OnAnswer {
+    if (sender === this.key || this.#isStored(userOfKey(sender))) return onAnswer;
+    return (answer) => {
+      if (answer.ok && answer.messageId !== undefined && !answer.isDuplicate) {
+        const copy = { to: this.#id, message, messageId: answer.messageId, except };
+        this.#ctx.sessions.copyToSender(sender, copy);
+      }
+      onAnswer(answer);
+    };
   }
 
   #emit(publication: LogPublication): void {
@@ -201,7 +227,8 @@ interface DeviceAddress {
 
 function attachTo(log: HotLog, device: Device, since: Since | undefined): Answer {
   const joined = log.join(since, device.encoding, undefined);
-  if (joined.isLive) device.isLive = true;
+  // A stretch that ends somewhere says nothing about what comes: only who asks for all of it is live when it has all of it.
+  if (since?.upTo === undefined) device.isLive = joined.isLive;
   return { ok: true, joined };
 }
 
@@ -212,6 +239,7 @@ function attachBlindly(device: Device, since: Since | undefined, down: Answer): 
   return { ok: true };
 }
 
+/** It left, or what it got was lost on the way: if it is still there it asks again. */
 function gone(): Answer {
-  return refused(refusal('not_found', 'the session is gone'));
+  return refused(refusal('busy', 'the session was detached meanwhile'));
 }

@@ -101,25 +101,25 @@ test('SQLite: a database of a newer release, a changed one and a damaged one end
 test('SQLite: it can be opened for reading while a server has it, and by nobody who would write', async () => {
   const folder = newFolder();
   assert.throws(
-    () => new SqliteHistoryStore(folder, 'readOnly'),
+    () => new SqliteHistoryStore(folder, { readOnly: true }),
     /DATA_DIR is ".*"; there is no carillon\.db in it/,
   );
   const store = new SqliteHistoryStore(folder);
   await store.append([entry(), entry()]);
-  const reader = new SqliteHistoryStore(folder, 'readOnly');
+  const reader = new SqliteHistoryStore(folder, { readOnly: true });
   assert.equal(reader.epoch, store.epoch);
   await store.append([entry()]);
   assert.equal((await reader.page({ topic: entry().topic, view: 'log', limit: 9 })).messages.length, 3);
   await assert.rejects(reader.append([entry()]), StoreUnavailableError);
   await reader.close();
   await store.close();
-  const late = new SqliteHistoryStore(folder, 'readOnly');
+  const late = new SqliteHistoryStore(folder, { readOnly: true });
   assert.deepEqual(await late.archives({ limit: 9 }), []);
   await late.close();
   const database = new DatabaseSync(join(folder, databaseFile));
   database.exec('DELETE FROM migrations WHERE number = 2');
   database.close();
-  assert.throws(() => new SqliteHistoryStore(folder, 'readOnly'), /older release: start the server once/);
+  assert.throws(() => new SqliteHistoryStore(folder, { readOnly: true }), /older release: start the server once/);
 });
 
 test('SQLite: a database of the first release becomes one of this', async () => {

@@ -47,7 +47,8 @@ const backends: Backend[] = [
   {
     name: 'SQLite',
     settings: async () => ({ DATA_DIR: newDataDir() }),
-    open: async (settings, access) => new SqliteHistoryStore(settings['DATA_DIR']!, access),
+    open: async (settings, access) =>
+      new SqliteHistoryStore(settings['DATA_DIR']!, { readOnly: access === 'readOnly' }),
   },
   {
     name: 'PostgreSQL',

@@ -55,8 +55,9 @@ function amendmentOf(
   if (first === undefined) return undefined;
   const topic = topicOfKey(first.topic);
   const action = envelope.type === 'Edit' ? 'edit' : 'delete';
-  const mayAmendAny = permissions.allows(action, topic);
   const isDirect = userOfInbox(topic) !== undefined;
+  // What two people say to each other is nobody's to change by a pattern like `edit:*`.
+  const mayAmendAny = permissions.allows(action, topic) && (!isDirect || permissions.isAdmin);
   const isSeen = isDirect
     ? found.some((place) => topicOfKey(place.topic) === inboxOf(userId))
     : permissions.allows('history', topic) || permissions.allows('subscribe', topic);

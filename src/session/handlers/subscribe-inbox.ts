@@ -18,18 +18,19 @@ export const subscribeInbox: Required<Handler<'Subscribe'>> = {
     if (phase.inboxRecovery !== undefined)
       return refuse('already_subscribed', 'the inbox is being recovered already');
     const since = sinceOf(live, envelope.data.since);
-    const command = { envelope };
+    const command = { envelope, since };
+    phase.inboxRecovery = 'asked';
     const requested = ctx.users.attach(userKey(tenant, userId), session, since, session);
     return settle(requested, command, (answer) => subscribeInbox.finish(live, command, answer, ctx));
   },
 
-  finish(live, { envelope }: WaitingCommand, answer: Answer, ctx: SessionContext): Outcome {
-    if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
+  finish(live, { since }: WaitingCommand, answer: Answer, ctx: SessionContext): Outcome {
     const { session, phase } = live;
+    phase.inboxRecovery = undefined;
+    if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
     const { userId, tenant } = phase.identity;
     const topic = inboxOf(userId);
     const data = { topic, class: ctx.classOf(topic) };
-    const since = sinceOf(live, (envelope.data as { since?: Position }).since);
     const { joined } = answer;
     if (joined === undefined)
       return { do: 'reply', data: since === undefined ? data : { ...data, recovered: false } };

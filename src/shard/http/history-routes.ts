@@ -19,9 +19,15 @@ export const TopicParams = Type.Object({
 
 const PageQuery = Type.Object({
   before: Type.Optional(
-    Type.Integer({ minimum: 1, description: 'The youngest below it; alone: from the end.' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'The youngest below it; alone: from the end.',
+    }),
   ),
-  after: Type.Optional(Type.Integer({ minimum: 0, description: 'The oldest beyond it.' })),
+  after: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'The oldest beyond it.' }),
+  ),
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: historyPageMax, description: `Default ${historyPageDefault}.` }),
   ),

@@ -28,6 +28,8 @@ export interface HttpContext {
   isDraining(): boolean;
   /** What is durable is taken, as far as this shard knows. */
   isStoreUp(): boolean;
+  /** What all shards have at hand of logs goes. */
+  forgetLogs(): void;
   /** Which shards serve now. */
   shardsUp(): boolean[];
   /** Signs tokens of the demo page; undefined where tokens come from elsewhere. */

@@ -69,6 +69,7 @@ export function upkeepRoutes(app: FastifyInstance, ctx: HttpContext): void {
       const asked = { tenant: caller.tenant, user, atMs: ctx.clock.wallMs() };
       const answer = await accepted((receiver) => ctx.history.ask('erase', asked, receiver));
       const { messageCount } = answer.result as { messageCount: number };
+      ctx.forgetLogs();
       audit(ctx, request, caller, 'erased the messages of a user', { user, messageCount });
       return reply.send({ messages: messageCount });
     },

@@ -24,7 +24,7 @@ import { markReceipts, receiptsOf } from './receipts.ts';
 import { searchMessages } from './search.ts';
 import { CommitUnknownError, type Sql, sqlStateOf } from './sql.ts';
 import { TopicIds } from './topic-rows.ts';
-import { erase, prune, statsOf, topicsOf } from './upkeep.ts';
+import { erase, probe, prune, statsOf, topicsOf } from './upkeep.ts';
 import { Writer } from './writer.ts';
 
 type Request<Name extends keyof StoreQueries> = Parameters<StoreQueries[Name]>[0];
@@ -132,6 +132,10 @@ export class PostgresHistoryStore implements HistoryStore {
   }: Parameters<ArchiveIndex['leadArchives']>[0]): ReturnType<ArchiveIndex['leadArchives']> {
     const lead = await refusing('the lead of archives', () => LeadConnection.tryOpen(this.#config, waitMs));
     return lead && this.#leadThrough(lead);
+  }
+
+  probe(): Promise<void> {
+    return refusing('a probe', () => this.#writer.transaction(probe));
   }
 
   async close(): Promise<void> {

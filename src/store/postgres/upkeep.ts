@@ -186,3 +186,9 @@ export async function statsOf(
     ),
   };
 }
+
+/** Fails where a batch would: on a lock of the messages, on a server that only reads. */
+export async function probe(sql: Sql): Promise<void> {
+  await sql.all('UPDATE store SET epoch = epoch', []);
+  await sql.all('SELECT 1 FROM messages LIMIT 1', []);
+}

@@ -24,6 +24,11 @@ import { Upkeep } from './upkeep.ts';
 type Request<Name extends keyof StoreQueries> = Parameters<StoreQueries[Name]>[0];
 type Result<Name extends keyof StoreQueries> = ReturnType<StoreQueries[Name]>;
 
+export interface SqliteOptions {
+  readOnly?: boolean;
+  searchBeside?: StoreQueries['search'];
+}
+
 export class SqliteHistoryStore implements HistoryStore {
   readonly epoch: string;
   readonly #opened: OpenedDatabase;
@@ -35,13 +40,16 @@ export class SqliteHistoryStore implements HistoryStore {
   readonly #archives: Archives;
   readonly #begin: StatementSync;
   readonly #commit: StatementSync;
+  readonly #searchBeside: StoreQueries['search'] | undefined;
 
   /**
    * Opens DATA_DIR's database, made when missing; `:memory:` is one in memory. `readOnly` opens one that is there, whoever
-   * else is using it, and refuses to write. Throws a sentence when it cannot be used.
+   * else is using it, and refuses to write. `searchBeside` searches in another thread. Throws a sentence when it cannot be
+   * used.
    */
-  constructor(dataDir: string, access?: 'readOnly') {
-    this.#opened = access === undefined ? openDatabase(dataDir) : openForReading(dataDir);
+  constructor(dataDir: string, { readOnly = false, searchBeside }: SqliteOptions = {}) {
+    this.#searchBeside = searchBeside;
+    this.#opened = readOnly ? openForReading(dataDir) : openDatabase(dataDir);
     const { database } = this.#opened;
     this.#topics = new TopicRows(database);
     this.#appender = new Appender(database, this.#topics);
@@ -67,7 +75,13 @@ export class SqliteHistoryStore implements HistoryStore {
   }
 
   async search(request: Request<'search'>): Result<'search'> {
-    return this.#read('a search', () => searchMessages(this.#opened.database, request));
+    if (this.#searchBeside === undefined)
+      return this.#read('a search', () => searchMessages(this.#opened.database, request));
+    try {
+      return await this.#searchBeside(request);
+    } catch (error) {
+      throw new StoreUnavailableError('SQLite refused a search', { cause: error });
+    }
   }
 
   async mark({ marks }: Request<'mark'>): Result<'mark'> {
@@ -118,6 +132,10 @@ export class SqliteHistoryStore implements HistoryStore {
       settle: (erasure) => write(() => archives.settle(erasure)),
       release: async () => {},
     };
+  }
+
+  async probe(): Promise<void> {
+    this.#write('a probe', () => this.#opened.database.exec('UPDATE store SET epoch = epoch'));
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '#kit/random.ts';
-import { type HotWindow, HotWindows, replayFrame } from '../../../src/log/hot-windows.ts';
+import { type HotWindow, HotWindows } from '../../../src/log/hot-windows.ts';
 import { Payload } from '../../../src/wire/payload.ts';
 import { envelopesIn } from '../topic/topic-world.ts';
 import { deleted, edited, publication, range } from './log-world.ts';
@@ -128,18 +128,18 @@ test('what is at hand behind an offset: all of it, a part, nothing, or not so fa
 test('whoever comes back gets a message as it was edited last, in both encodings', () => {
   const { window } = open();
   for (const offset of [1, 2]) window.push(publication(offset), 0);
-  const before = window.since(0)!.map((entry) => replayFrame(entry, 'json'));
+  const before = window.since(0)!.map((entry) => window.frameOf(entry, 'json'));
   window.amend(edited(3, 1, 'new text'));
   const entries = window.since(0)!;
   for (const encoding of ['json', 'msgpack'] as const) {
-    const [first, second] = entries.flatMap((entry) => envelopesIn(replayFrame(entry, encoding)));
+    const [first, second] = entries.flatMap((entry) => envelopesIn(window.frameOf(entry, encoding)));
     assert.deepEqual(
       [first!.type, first!.id, first!.data],
       ['Broadcast', 'm1', { topic: 'chat:a', offset: 1, from: 'ann', replay: true, payload: 'new text' }],
     );
     assert.equal(second!.data['payload'], 2);
   }
-  assert.equal(replayFrame(entries[1]!, 'json'), before[1], 'what was not edited is not encoded again');
+  assert.equal(window.frameOf(entries[1]!, 'json'), before[1], 'what was not edited is not encoded again');
 });
 
 test('of a message that was deleted only its place is left, and of its edits no word', () => {
@@ -149,7 +149,7 @@ test('of a message that was deleted only its place is left, and of its edits no 
   window.push(edited(3, 1, 'a secret'), 0);
   window.push(edited(4, 2, 'not it'), 0);
   window.amend(deleted(5, 1));
-  const frames = window.since(0)!.map((entry) => replayFrame(entry, 'json'));
+  const frames = window.since(0)!.map((entry) => window.frameOf(entry, 'json'));
   assert.doesNotMatch(Buffer.concat(frames).toString(), /secret|said/);
   assert.deepEqual(
     frames.flatMap(envelopesIn).map(({ type, id, data }) => [type, id, data]),
@@ -184,7 +184,7 @@ test('an entry is encoded once per encoding, for all who missed it', () => {
   window.push(publication(1), 0);
   const [entry] = window.since(0)!;
   for (const encoding of ['json', 'msgpack'] as const) {
-    assert.equal(replayFrame(entry!, encoding), replayFrame(entry!, encoding));
+    assert.equal(window.frameOf(entry!, encoding), window.frameOf(entry!, encoding));
   }
 });
 

@@ -1,4 +1,5 @@
 /** Two shards in one thread: real tables, ports, rings and intake; turns by hand, sessions and flushes that record. */
+
 import { MessageChannel } from 'node:worker_threads';
 import { systemClock } from '#kit/clock.ts';
 import type { Encoding } from '#proto/envelope.ts';
@@ -15,6 +16,7 @@ import {
 } from '#proto/names.ts';
 import type { LaneSpec, RecordHeader } from '#proto/record.ts';
 import { ThreadLinks } from '../../../src/links/thread-links.ts';
+import { HotWindows } from '../../../src/log/hot-windows.ts';
 import { allocateMetrics, MetricsRow } from '../../../src/observe/metrics-table.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
 import { allocateRing } from '../../../src/ring/ring-layout.ts';
@@ -138,6 +140,7 @@ export class TestShard {
       ...{ links: this.links, pending: this.pending, topics: this.topics, users: this.users },
       ...{ subscribers: this.subscribers, sessions, store: new StorePort(this.links) },
       topicPort: this.topicPort,
+      windows: new HotWindows(),
       onStoreHealth: nothing,
       onFailure: (error) => {
         this.failures.push(error);

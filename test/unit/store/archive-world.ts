@@ -48,7 +48,7 @@ export class ArchiveWorld {
       ...{ rules: [], retentionMs: undefined, archiveAfterMs: 30 * dayMs, messageBytesMax: 65_536 },
       runJob: (async (name, request) => {
         await this.beforeJob(name);
-        return jobs[name](request as never);
+        return jobs[name as keyof typeof jobs](request as never);
       }) as RunJob,
       onArchived: (archive) => this.archived.push(archive),
       onExpired: (archive) => this.expired.push(archive),

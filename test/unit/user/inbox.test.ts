@@ -174,7 +174,7 @@ test('a device that left while the end of the inbox was asked for is not attache
   const world = new InboxWorld();
   world.user.attach(session('phone'), { shard: 0 as ShardId, encoding: 'json' }, undefined, world.onAnswer);
   world.user.detach(session('phone'));
-  assert.equal(codeOf(world.take()[0]), 'not_found');
+  assert.equal(codeOf(world.take()[0]), 'busy');
   world.direct(1);
   assert.deepEqual(world.deliveries, []);
 });
