@@ -1,6 +1,7 @@
 /** How many messages a second are committed and acked through the whole server, and how long does an ack take? */
 import { secondsOf } from './deliveries.ts';
-import type { AckOrder, AckReport, LogOrder, LogReply } from './load/log-orders.ts';
+import type { LogOrder, LogReply } from './load/log-load.ts';
+import type { AckOrder, AckReport } from './load/log-orders.ts';
 import { LoadProcess } from './load-process.ts';
 import type { Bench, Row, Scenario } from './scenario.ts';
 import { durableRules, startServer, tokensOf } from './servers.ts';

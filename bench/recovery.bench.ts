@@ -1,5 +1,6 @@
 /** What does it cost when many come back at once, each having missed some messages of one topic? */
-import type { ComeBackOrder, ComeBackReport, LogOrder, LogReply } from './load/log-orders.ts';
+import type { LogOrder, LogReply } from './load/log-load.ts';
+import type { ComeBackOrder, ComeBackReport } from './load/log-orders.ts';
 import { LoadProcess } from './load-process.ts';
 import type { Row, Scenario } from './scenario.ts';
 import { durableRules, startServer, tokensOf } from './servers.ts';
