@@ -34,13 +34,23 @@ const checks: Step[] = [
   },
 ];
 
-const testFiles = globSync('test/**/*.test.ts', { cwd: root }).sort();
+const allTestFiles = globSync('test/**/*.test.ts', { cwd: root }).sort();
+const isChaos = (path: string) => path.startsWith(join('test', 'chaos'));
+const testFiles = allTestFiles.filter((path) => !isChaos(path));
+const chaosFiles = allTestFiles.filter(isChaos);
 const tests: Step = {
   name: `tests (${testFiles.length} files)`,
   command: process.execPath,
   // One file after the other: integration tests count descriptors and measure nothing else's load.
   args: ['--test', '--test-concurrency=1', '--test-reporter=spec', ...testFiles],
   env: { NODE_V8_COVERAGE: coverageDir },
+};
+
+/** Processes killed, threads killed, databases stopped: minutes, and so last. */
+const chaos: Step = {
+  ...tests,
+  name: `chaos (${chaosFiles.length} files)`,
+  args: ['--test', '--test-concurrency=1', '--test-reporter=spec', ...chaosFiles],
 };
 
 /** c8 reads what V8 wrote for every process and thread of the tests. */
@@ -82,6 +92,7 @@ for (const step of checks) run(step);
 if (process.argv[2] !== 'check') {
   rmSync(coverageDir, { recursive: true, force: true });
   run(tests);
+  run(chaos);
   run(coverage);
   console.log('\nAll is well.');
 }

@@ -52,6 +52,8 @@ export class GroupCommit {
   #queue: Waiting[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
+  /** Whether the batch under way is stored is not known: it is given again until it is. */
+  #isInDoubt = false;
 
   constructor(
     store: Pick<HistoryStore, 'append'>,
@@ -65,7 +67,9 @@ export class GroupCommit {
     this.#events = events;
   }
 
-  submit(entry: AppendEntry, onSettled: (settled: Settled) => void): 'queued' | 'full' {
+  /** 'unavailable': a batch is in doubt, and the store has to come back first. */
+  submit(entry: AppendEntry, onSettled: (settled: Settled) => void): 'queued' | 'full' | 'unavailable' {
+    if (this.#isInDoubt && !entry.isRepeat) return 'unavailable';
     const { queueMessagesMax, queueBytesMax } = this.#limits;
     const bytes = bytesOf(entry);
     // What was admitted before, and may be stored already, is never refused: its number was bounded then.
@@ -92,18 +96,28 @@ export class GroupCommit {
     const startedMs = this.#clock.monotonicMs();
     let entries = batch.map(({ entry }) => entry);
     let outcome = await this.#tryAppend(entries);
-    if (outcome instanceof StoreUnavailableError && outcome.isFateUnknown) {
-      // Stored or not: nobody may be told either before the store knows.
+    while (mayBeStored(outcome, entries)) {
+      this.#refuseWaiting();
+      this.#events.onBatch(batch.length, this.#clock.monotonicMs() - startedMs, outcome as Error);
       entries = entries.map((entry) => ({ ...entry, isRepeat: true }));
-      do {
-        this.#events.onBatch(batch.length, this.#clock.monotonicMs() - startedMs, outcome);
-        await setTimeout(this.#limits.repeatMs);
-        outcome = await this.#tryAppend(entries);
-      } while (outcome instanceof Error);
+      await setTimeout(this.#limits.repeatMs);
+      outcome = await this.#tryAppend(entries);
     }
+    this.#isInDoubt = false;
     const [results, failure] = outcome instanceof Error ? [undefined, outcome] : [outcome, undefined];
     this.#events.onBatch(batch.length, this.#clock.monotonicMs() - startedMs, failure);
     for (const [index, { onSettled }] of batch.entries()) onSettled(results?.[index] ?? 'unavailable');
+  }
+
+  /** What waits behind a batch that is in doubt was never given to the store: its senders need not wait for it. */
+  #refuseWaiting(): void {
+    this.#isInDoubt = true;
+    const refused = this.#queue.filter(({ entry }) => !entry.isRepeat);
+    this.#queue = this.#queue.filter(({ entry }) => entry.isRepeat);
+    for (const { entry, onSettled } of refused) {
+      this.#queuedBytes -= bytesOf(entry);
+      onSettled('unavailable');
+    }
   }
 
   async #tryAppend(entries: AppendEntry[]): Promise<AppendResult[] | Error> {
@@ -126,6 +140,13 @@ export class GroupCommit {
     this.#queuedBytes -= bytes;
     return this.#queue.splice(0, count);
   }
+}
+
+/** Stored or not, nobody may be told either: its fate is unknown, or an earlier try of it may have been stored. */
+function mayBeStored(outcome: AppendResult[] | Error, entries: AppendEntry[]): boolean {
+  if (!(outcome instanceof Error)) return false;
+  const isFateUnknown = outcome instanceof StoreUnavailableError && outcome.isFateUnknown;
+  return isFateUnknown || entries.some(({ isRepeat }) => isRepeat);
 }
 
 /** What an entry weighs in the queue: its payload and some for the rest. */

@@ -56,10 +56,14 @@ export async function runStore({ config, shared, metricsRow }: StoreStart, port:
   post({ kind: 'ready' });
 }
 
+/** A batch whose fate is not found out in this time is asked for again, and nobody waits behind it. Milliseconds. */
+const fateTimeoutMs = 1_000;
+
 /** Rejects with a sentence that names the setting. */
 async function openStore(config: Config, jobs: JobDesk): Promise<HistoryStore> {
   const { databaseUrl, dataDir, searchLanguage } = config;
-  if (databaseUrl !== undefined) return PostgresHistoryStore.open(databaseUrl, { searchLanguage });
+  if (databaseUrl !== undefined)
+    return PostgresHistoryStore.open(databaseUrl, { searchLanguage, fateTimeoutMs });
   return new SqliteHistoryStore(dataDir, {
     searchBeside: (request) => jobs.run('search', { dataDir, request }),
   });

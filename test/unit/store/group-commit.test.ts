@@ -95,6 +95,23 @@ test('a full queue says so, stores nothing of what it refused, and takes more wh
   assert.deepEqual(settled, [1, 2, 3]);
 });
 
+test('[REC2] what is asked for again is never refused as full: it was admitted before, and may be stored', async () => {
+  const store = new SlowStore();
+  const { submit, settled } = open(store, { queueMessagesMax: 2, queueBytesMax: 5_000 });
+  const known = entry();
+  await SqliteHistoryStore.prototype.append.call(store, [known]);
+  for (let count = 0; count < 2; count++) submit();
+  assert.equal(submit(), 'full');
+  const repeats = [known, entry(), entry({ payload: Buffer.alloc(60_000) })];
+  for (const repeat of repeats) assert.equal(submit({ ...repeat, isRepeat: true }), 'queued');
+  assert.equal(submit(), 'full', 'what is new waits behind them');
+  await store.releaseOne();
+  assert.deepEqual([store.batches, settled], [[5], [2, 3, 1, 4, 5]]);
+  assert.equal(submit(), 'queued');
+  await store.releaseOne();
+  assert.equal(settled.at(-1), 6);
+});
+
 test('a batch that fails is unavailable for each of it, and those behind go on', async () => {
   const store = new SlowStore();
   const { submit, settled, batches } = open(store, { batchMessagesMax: 2 });
