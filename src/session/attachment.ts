@@ -126,8 +126,10 @@ export class Attachment implements Subscriber, AnswerReceiver {
 
   onAnswer(correlation: Correlation, answer: Answer): void {
     if (!this.#session.isOpen) return;
-    if (correlation === this.#userHome) this.#onAnswered('user', answer);
-    else if (correlation === this.#everyoneHome) this.#onAnswered('everyone', answer);
+    if (correlation === this.#userHome) return this.#onAnswered('user', answer);
+    if (correlation !== this.#everyoneHome) return;
+    this.#onAnswered('everyone', answer);
+    if (answer.ok) this.attach();
   }
 
   /** Who has not heard `Connect` is not connected yet. */
@@ -152,7 +154,6 @@ export class Attachment implements Subscriber, AnswerReceiver {
     if (answer.ok) {
       if (home === 'user' && answer.joined !== undefined) this.#onInbox(answer.joined);
       if (this.#userHome === 'knows' && this.#everyoneHome === 'knows') this.#session.onAttached();
-      else if (home === 'everyone') this.attach();
     } else if (errorCodes[answer.refusal.code].retryable) {
       this.#session.attachAfter(retryMs);
     } else {

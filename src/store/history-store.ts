@@ -192,7 +192,7 @@ export interface HistoryStore extends StoreQueries, ArchiveIndex {
   topics(request: { after: TopicKey | undefined; limit: number }): Promise<TopicKey[]>;
   /** Takes away the oldest entries of a topic that are older than `beforeMs`, at most `limit`; answers how many. */
   prune(request: { topic: TopicKey; beforeMs: number; limit: number }): Promise<number>;
-  /** Resolves when entries could be written now: writes and commits something of no meaning, beside a look at the messages. */
+  /** Resolves when entries could be written now: writes and commits something of no meaning, as far as a batch would reach. */
   probe(): Promise<void>;
   close(): Promise<void>;
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fingerprintOf } from '../../src/store/archive-lines.ts';
 import { StoreUnavailableError } from '../../src/store/history-store.ts';
 import { PostgresHistoryStore } from '../../src/store/postgres/postgres-history-store.ts';
+import { eventually } from '../kit/eventually.ts';
 import { type Postgres, startPostgres } from '../kit/postgres.ts';
 import {
   ann,
@@ -280,5 +281,54 @@ test('PostgreSQL: an erasure and a restore at the same time leave nothing of the
     await lead!.release();
     await store.prune({ topic: where, beforeMs: startMs * 2, limit: 1_000 });
   }
+  await store.close();
+});
+
+/** What PostgreSQL said, or undefined when it did it. */
+async function refusalOf(asked: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await asked;
+    return undefined;
+  } catch (error) {
+    assert.ok(error instanceof StoreUnavailableError);
+    return (error.cause as Error).message;
+  }
+}
+
+test('PostgreSQL: a probe fails on a server that only reads, until it writes again', async () => {
+  const url = await newDatabase(server);
+  const store = await PostgresHistoryStore.open(url);
+  const where = topic('chat:a');
+  /** From now on, for the store as well, which has to connect again. */
+  const setReadOnly = (value: 'on' | 'off') =>
+    withClient(url, async (client) => {
+      await client.query('SET default_transaction_read_only = off');
+      const database = new URL(url).pathname.slice(1);
+      await client.query(`ALTER DATABASE ${database} SET default_transaction_read_only = ${value}`);
+      await client.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+      );
+    });
+  await setReadOnly('on');
+  await eventually('it says why', async () => /read-only/.test((await refusalOf(store.probe())) ?? ''));
+  await eventually('it reads', async () => (await refusalOf(boundsOf(store, where))) === undefined);
+  assert.match((await refusalOf(store.probe())) ?? '', /read-only/, 'still');
+  await setReadOnly('off');
+  await eventually('it writes', async () => (await refusalOf(store.probe())) === undefined);
+  assert.deepEqual(offsets(await store.append([entry()])), [1]);
+  await store.close();
+  await assert.rejects(store.probe(), StoreUnavailableError);
+});
+
+test('PostgreSQL: a probe fails on a lock of the messages, and not behind it', async () => {
+  const url = await newDatabase(server);
+  const store = await PostgresHistoryStore.open(url, { statementTimeoutMs: 200 });
+  await withClient(url, async (client) => {
+    await client.query('BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE');
+    assert.match((await refusalOf(store.probe())) ?? '', /timeout/);
+    await client.query('ROLLBACK');
+  });
+  await store.probe();
   await store.close();
 });

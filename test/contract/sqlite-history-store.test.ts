@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { StoreUnavailableError } from '../../src/store/history-store.ts';
 import { databaseFile } from '../../src/store/sqlite/open-database.ts';
 import { SqliteHistoryStore } from '../../src/store/sqlite/sqlite-history-store.ts';
-import { entry } from './entries.ts';
+import { boundsOf, entry } from './entries.ts';
 import { historyStoreContract } from './history-store.ts';
 
 const folders: string[] = [];
@@ -119,7 +119,10 @@ test('SQLite: it can be opened for reading while a server has it, and by nobody 
   const database = new DatabaseSync(join(folder, databaseFile));
   database.exec('DELETE FROM migrations WHERE number = 2');
   database.close();
-  assert.throws(() => new SqliteHistoryStore(folder, { readOnly: true }), /older release: start the server once/);
+  assert.throws(
+    () => new SqliteHistoryStore(folder, { readOnly: true }),
+    /older release: start the server once/,
+  );
 });
 
 test('SQLite: a database of the first release becomes one of this', async () => {
@@ -134,4 +137,15 @@ test('SQLite: a database of the first release becomes one of this', async () => 
   const again = new SqliteHistoryStore(folder);
   assert.deepEqual(await again.topicAges({ after: undefined, limit: 9 }).then((ages) => ages.length), 1);
   await again.close();
+});
+
+test('SQLite: a probe fails where entries could not be written', async () => {
+  const folder = newFolder();
+  const store = new SqliteHistoryStore(folder);
+  const reader = new SqliteHistoryStore(folder, { readOnly: true });
+  await assert.rejects(reader.probe(), StoreUnavailableError);
+  assert.deepEqual(await boundsOf(reader, entry().topic), [1, 0], 'what it reads goes on');
+  await reader.close();
+  await store.probe();
+  await store.close();
 });

@@ -100,6 +100,47 @@ test('a user is erased everywhere, and it is in the log who did it', async () =>
   await erin.close();
 });
 
+test('what was erased is not replayed to who comes back, also where it was published a moment ago', async () => {
+  const [gina, hugo] = (await Promise.all(
+    ['gina', 'hugo'].map((user) => TestClient.connect({ url: server.url, token: tokenOf(user) })),
+  )) as [TestClient, TestClient];
+  const topics = Array.from({ length: 8 }, (_, index) => `erase/hot:${index}`); // of all shards
+  const epochs = new Map<string, string>();
+  for (const topic of topics) {
+    const { data } = await gina.request('Broadcast', { topic, payload: 'a secret', event: 'told' });
+    epochs.set(topic, data.epoch);
+    await publish(topic, ['kept'], 'hugo');
+    // One comes back before: the frame that is kept for others goes as well.
+    await hugo.request('Subscribe', { topic, since: { offset: 0, epoch: data.epoch } });
+    const replayed = await hugo.waitFor(
+      ({ data: { topic: of, payload } }) => of === topic && payload === 'kept',
+    );
+    assert.equal(replayed.data.replay, true);
+  }
+  const seen = hugo.ofType('Broadcast').map(({ data }) => data.payload);
+  assert.equal(seen.filter((payload) => payload === 'a secret').length, topics.length);
+  await gina.request('DirectMessage', { to: 'hugo', payload: 'a secret' });
+  const { json } = await call('users/gina/messages', apiKey, 'DELETE');
+  assert.equal(json.messages, topics.length + 1);
+  const iris = await TestClient.connect({ url: server.url, token: tokenOf('iris') });
+  for (const topic of topics) {
+    const since = { offset: 0, epoch: epochs.get(topic) };
+    const { data } = await iris.request('Subscribe', { topic, since });
+    assert.equal(data.recovered, true, topic);
+    await iris.waitFor(({ data: { topic: of, payload } }) => of === topic && payload === 'kept');
+  }
+  const again = await TestClient.connect({ url: server.url, token: tokenOf('hugo') });
+  const inbox = { topic: 'inbox:hugo', since: { offset: 0, epoch: [...epochs.values()][0] } };
+  assert.equal((await again.request('Subscribe', inbox)).data.recovered, true);
+  await again.waitFor(({ data }) => data.topic === 'inbox:hugo' && data.offset === 1);
+  for (const client of [iris, again]) {
+    const text = JSON.stringify(client.received);
+    assert.doesNotMatch(text, /secret|told/);
+  }
+  assert.equal(iris.ofType('Deleted').length, topics.length, 'its place is told');
+  await Promise.all([gina, hugo, iris, again].map((client) => client.close()));
+});
+
 async function replay(topic: string, body: object, credential = apiKey) {
   const response = await fetch(`http://${server.url}/api/v1/topics/${topic}/replay`, {
     method: 'POST',

@@ -198,7 +198,7 @@ export class SessionWorld {
         amend: () => this.amend(),
         mark: () => this.mark(),
       },
-      classOf: () => 'volatile',
+      classOf: (topic) => (topic.startsWith('inbox:') ? 'durable' : 'volatile'),
       isStoreUp: () => true,
       history: { epoch: 'e', ask: (name, request, receiver) => this.ask(name, request, receiver) },
       schedule: {

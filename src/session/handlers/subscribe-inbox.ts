@@ -1,9 +1,10 @@
 /**
- * `Subscribe` to one's own inbox. Every session has its inbox from the start, so this only recovers: what came behind `since`
- * and before this session began. What came later was, or is, delivered by itself.
+ * `Subscribe` to one's own inbox. Every session has its inbox from the start, so this changes nothing of what comes: it says
+ * where the inbox ends, and with `since` it recovers what came behind it and before this session began.
  */
-import { inboxOf, userKey } from '#proto/names.ts';
-import type { Answer, Position, Since } from '../../wire/message.ts';
+import { inboxOf, topicKey, userKey } from '#proto/names.ts';
+import type { Page } from '../../store/history-store.ts';
+import type { Answer, Since } from '../../wire/message.ts';
 import { inboxSource } from '../attachment.ts';
 import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
 import type { SessionContext } from '../ports.ts';
@@ -14,46 +15,65 @@ export const subscribeInbox: Required<Handler<'Subscribe'>> = {
   handle(live, envelope, ctx) {
     const { session, phase } = live;
     const { userId, tenant } = phase.identity;
-    if (envelope.data.filter !== undefined) return refuse('invalid_filter', 'data.filter: an inbox has none');
+    const { filter, since: given } = envelope.data;
+    const topic = inboxOf(userId);
+    if (filter !== undefined) return refuse('invalid_filter', 'data.filter: an inbox has none');
+    if (ctx.classOf(topic) === 'volatile') {
+      const data = { topic, class: 'volatile' };
+      return { do: 'reply', data: given === undefined ? data : { ...data, recovered: false } };
+    }
+    if (given === undefined) {
+      const end = { topic: topicKey(tenant, topic), view: 'log' as const, limit: 0 };
+      return settle(ctx.history.ask('page', end, session), { envelope }, (answer) =>
+        endOf(live, answer, ctx),
+      );
+    }
     if (phase.inboxRecovery !== undefined)
       return refuse('already_subscribed', 'the inbox is being recovered already');
-    const since = sinceOf(live, envelope.data.since);
+    const since = { ...given, upTo: session.inboxAtStart?.offset ?? Number.MAX_SAFE_INTEGER };
     const command = { envelope, since };
     phase.inboxRecovery = 'asked';
     const requested = ctx.users.attach(userKey(tenant, userId), session, since, session);
-    return settle(requested, command, (answer) => subscribeInbox.finish(live, command, answer, ctx));
+    return settle(requested, command, (answer) => recover(live, since, answer, ctx));
   },
 
-  finish(live, { since }: WaitingCommand, answer: Answer, ctx: SessionContext): Outcome {
-    const { session, phase } = live;
-    phase.inboxRecovery = undefined;
-    if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
-    const { userId, tenant } = phase.identity;
-    const topic = inboxOf(userId);
-    const data = { topic, class: ctx.classOf(topic) };
-    const { joined } = answer;
-    if (joined === undefined)
-      return { do: 'reply', data: since === undefined ? data : { ...data, recovered: false } };
-    const { position, recovered } = joined;
-    const reply = { ...data, ...position, ...(recovered === undefined ? {} : { recovered }) };
-    if (since === undefined || recovered === false) return { do: 'reply', data: reply };
-    const end = () => {
-      phase.inboxRecovery = undefined;
-    };
-    const source = inboxSource(userKey(tenant, userId), session, ctx, {
-      onLive: end,
-      onLost: () => {
-        end();
-        session.onInboxHole();
-      },
-    });
-    const recovery = new Recovery(since, source, session, ctx);
-    phase.inboxRecovery = recovery;
-    return { do: 'reply', data: reply, after: () => recovery.begin(joined) };
-  },
+  finish: (live, { since }: WaitingCommand, answer, ctx) =>
+    since === undefined ? endOf(live, answer, ctx) : recover(live, since, answer, ctx),
 };
 
-/** Up to where this session began; up to now, where that was not known. */
-function sinceOf({ session }: LiveSession, since: Position | undefined): Since | undefined {
-  return since === undefined ? undefined : { ...since, upTo: session.inboxAtStart?.offset };
+function endOf({ phase }: LiveSession, answer: Answer, { history, classOf }: SessionContext): Outcome {
+  if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
+  const topic = inboxOf(phase.identity.userId);
+  // Without a page it was answered early, by an `Unsubscribe` that found it waiting.
+  const { lastOffset } = (answer.result ?? {}) as Partial<Page>;
+  return { do: 'reply', data: { topic, class: classOf(topic), offset: lastOffset, epoch: history.epoch } };
+}
+
+function recover(live: LiveSession, since: Since, answer: Answer, ctx: SessionContext): Outcome {
+  const { session, phase } = live;
+  phase.inboxRecovery = undefined;
+  if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
+  const { userId } = phase.identity;
+  const topic = inboxOf(userId);
+  const { joined } = answer;
+  if (joined === undefined)
+    return { do: 'reply', data: { topic, class: ctx.classOf(topic), recovered: false } };
+  const { position, recovered } = joined;
+  const data = { topic, class: ctx.classOf(topic), ...position, recovered };
+  if (recovered === false) return { do: 'reply', data };
+  const end = () => {
+    phase.inboxRecovery = undefined;
+  };
+  const source = inboxSource(userKey(phase.identity.tenant, userId), session, ctx, {
+    onLive: end,
+    onLost: () => {
+      end();
+      session.onInboxHole();
+    },
+  });
+  // What comes from now on is delivered by itself.
+  const stretch = { ...since, upTo: Math.min(since.upTo as number, position.offset) };
+  const recovery = new Recovery(stretch, source, session, ctx);
+  phase.inboxRecovery = recovery;
+  return { do: 'reply', data, after: () => recovery.begin(joined) };
 }

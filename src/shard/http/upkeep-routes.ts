@@ -67,9 +67,11 @@ export function upkeepRoutes(app: FastifyInstance, ctx: HttpContext): void {
       const caller = administratorOf(request, ctx);
       const user = (request.params as Static<typeof UserParams>).user as UserId;
       const asked = { tenant: caller.tenant, user, atMs: ctx.clock.wallMs() };
-      const answer = await accepted((receiver) => ctx.history.ask('erase', asked, receiver));
+      // Also when the answer was lost: it may be erased.
+      const answer = await accepted((receiver) => ctx.history.ask('erase', asked, receiver)).finally(() =>
+        ctx.forgetLogs(),
+      );
       const { messageCount } = answer.result as { messageCount: number };
-      ctx.forgetLogs();
       audit(ctx, request, caller, 'erased the messages of a user', { user, messageCount });
       return reply.send({ messages: messageCount });
     },

@@ -160,7 +160,7 @@ export class SqliteHistoryStore implements HistoryStore {
     } catch (error) {
       this.#topics.forget();
       const { database } = this.#opened;
-      if (database.isTransaction) database.exec('ROLLBACK');
+      if (database.isOpen && database.isTransaction) database.exec('ROLLBACK');
       throw new StoreUnavailableError(`SQLite refused ${what}`, { cause: error });
     }
   }

@@ -27,6 +27,18 @@ export function claimUpkeep(claim: Claim): void {
   claimErasure(claim);
   claimStatistics(claim);
   claimRetention(claim);
+  claimProbe(claim);
+}
+
+function claimProbe(claim: Claim): void {
+  claim('a probe finds that entries could be written, and leaves nothing behind', async (store) => {
+    const { epoch } = store;
+    await store.probe();
+    await store.append([entry()]);
+    await Promise.all([store.probe(), store.append([entry()]), store.probe()]);
+    assert.deepEqual(await boundsOf(store, topic('chat:a')), [1, 2]);
+    assert.deepEqual([store.epoch, (await store.topics({ after: undefined, limit: 9 })).length], [epoch, 1]);
+  });
 }
 
 function claimErasure(claim: Claim): void {

@@ -127,3 +127,23 @@ test('[RNG2] the doorbell rings once for a sleeping reader, and not for one that
   assert.equal(metrics.get('ringDoorbells'), 2);
   close();
 });
+
+test('a link that was closed takes nothing, and leaves nothing in the gauges', () => {
+  const { one, other, received, read, metrics } = pair();
+  while (metrics.get('ringBacklogBytes') === 0) one.send('storeResult', 1, body(1));
+  const arrived = metrics.get('ringRecords');
+  one.close();
+  assert.equal(metrics.get('ringBacklogBytes'), 0, 'what waited is gone with it');
+  const shed = metrics.getOf('ringShed', 'dropped') + metrics.getOf('ringShed', 'refused');
+  for (let count = 0; count < 20; count++) {
+    assert.equal(one.send('storeResult', 1, body(1, 10_000)), 'dropped');
+    assert.equal(one.send('topicDeliver', 1, body(1)), 'dropped');
+    assert.equal(one.send('topicPublish', 1, body(1)), 'refused');
+  }
+  one.flush();
+  read();
+  assert.ok(received.every(({ header }) => header.kind === 'storeResult'));
+  assert.deepEqual([metrics.get('ringBacklogBytes'), metrics.get('ringRecords')], [0, arrived]);
+  assert.equal(metrics.getOf('ringShed', 'dropped') + metrics.getOf('ringShed', 'refused'), shed);
+  other.close();
+});

@@ -5,11 +5,14 @@ import type { MessageId, SessionId, ShardId, TopicName, UserId } from '#proto/na
 import { topicKey } from '#proto/names.ts';
 import { DurableLog } from '../../../src/log/durable-log.ts';
 import type { HotLog } from '../../../src/log/hot-log.ts';
+import { digestOf } from '../../../src/protect/recent-keys.ts';
 import type { Amendment, Answer, Message, Since } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
-import { ann, ben, LogWorld, range, replayedOffsets, tenant, topic } from './log-world.ts';
+import { ann, ben, entry, LogWorld, range, replayedOffsets, tenant, topic } from './log-world.ts';
 
 const keptMs = 5 * 60_000;
+
+const inbox = topicKey(tenant, 'inbox:ben' as TopicName);
 
 function open(of = topic) {
   const world = new LogWorld();
@@ -72,6 +75,66 @@ test('[DUR2] a key that was used before answers what became of it, and nothing i
   assert.equal(codeOf(answers[2]), 'key_conflict');
   assert.equal(answers[3]?.ok, true);
   assert.deepEqual([world.emittedOffsets, world.counts], [[1, 2], { accepted: 2, duplicate: 1 }]);
+});
+
+test('[REC2] what a home that died had stored is handed on when its sender tries again, and the sender is told of the first', () => {
+  const { world, log, answers, publish } = open();
+  log.whenKnown(undefined, () => {});
+  world.store.settle();
+  const message = { payload: Payload.ofValue('hi'), key: 'k' };
+  const messageId = 's-first' as MessageId;
+  world.store.commit(
+    entry({ key: 'k', digest: digestOf(message), messageId, payload: message.payload.msgpack }),
+  );
+  publish('hi', { key: 'k' });
+  world.store.settle();
+  assert.deepEqual(answers, [{ ok: true, messageId, isDuplicate: true, position: at(1) }]);
+  assert.deepEqual(
+    world.emitted.map(({ id, offset, payload }) => [id, offset, payload.value]),
+    [[messageId, 1, 'hi']],
+  );
+  publish('hi', { key: 'k' });
+  world.store.settle();
+  assert.deepEqual([world.emittedOffsets, world.counts], [[1], { accepted: 0, duplicate: 2 }]);
+});
+
+test('[REC2] behind such a message nothing is handed on before it', () => {
+  const { world, log, publish } = open();
+  log.whenKnown(undefined, () => {});
+  world.store.settle();
+  const digest = digestOf({ payload: Payload.ofValue('hi'), key: 'k' });
+  world.commit(1);
+  world.store.commit(entry({ key: 'k', digest }));
+  publish('hi', { key: 'k' });
+  publish('next');
+  world.store.settle();
+  assert.deepEqual(world.emittedOffsets, [1, 2, 3]);
+});
+
+test('[REC2] while nobody has asked for the end of a log a repeat emits nothing: who asks will find it', () => {
+  const { world, log, publish } = open();
+  const digest = digestOf({ payload: Payload.ofValue('hi'), key: 'k' });
+  world.store.commit(entry({ key: 'k', digest }));
+  publish('hi', { key: 'k' });
+  world.store.settle();
+  assert.deepEqual([world.emitted, world.store.asked, log.isIdle], [[], [], true]);
+  const ends: (number | undefined)[] = [];
+  log.whenKnown(undefined, (hot) => ends.push(hot?.position));
+  world.store.settle();
+  assert.deepEqual(ends, [1]);
+});
+
+test('[REC2] what another home heard was stored here is read and handed on, once', () => {
+  const { world, log } = open(inbox);
+  log.whenKnown(undefined, () => {});
+  world.store.settle();
+  world.commit(2, { topic: inbox });
+  log.onHeard(2);
+  log.onHeard(1);
+  world.store.settle();
+  log.onHeard(2);
+  world.store.settle();
+  assert.deepEqual(world.emittedOffsets, [1, 2]);
 });
 
 test('a store that is away, full, or fails is told as such, and nothing is handed on', () => {
@@ -166,7 +229,6 @@ test('what is not there, is deleted, or is of another user is not changed, unles
 });
 
 test("a message of a conversation is stored in both inboxes, and answered with its place in the sender's", () => {
-  const inbox = topicKey(tenant, 'inbox:ben' as TopicName);
   const inboxOfAnn = topicKey(tenant, 'inbox:ann' as TopicName);
   const { world, log, answers, onAnswer } = open(inbox);
   world.commit(4, { topic: inboxOfAnn });

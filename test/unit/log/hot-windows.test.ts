@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '#kit/random.ts';
-import { type HotWindow, HotWindows } from '../../../src/log/hot-windows.ts';
+import { type HotEntry, type HotWindow, HotWindows } from '../../../src/log/hot-windows.ts';
 import { Payload } from '../../../src/wire/payload.ts';
 import { envelopesIn } from '../topic/topic-world.ts';
 import { deleted, edited, publication, range } from './log-world.ts';
@@ -18,7 +18,16 @@ const windowBytes = 3000;
 const offsetsOf = (window: HotWindow): number[] =>
   (window.since((window.firstOffset ?? 1) - 1) ?? []).map((entry) => entry.publication.offset);
 const sized = (offset: number, bytes: number) =>
-  publication(offset, { payload: Payload.ofMsgpack(Buffer.alloc(bytes, 0xc0)) });
+  publication(offset, { payload: Payload.ofMsgpack(msgpackOf(bytes)) });
+
+/** A value that is so many bytes long. */
+function msgpackOf(bytes: number): Uint8Array {
+  if (bytes < 5) return Buffer.alloc(bytes, 0xc0);
+  const binary = Buffer.alloc(bytes, 1);
+  binary[0] = 0xc6;
+  binary.writeUInt32BE(bytes - 5, 1);
+  return binary;
+}
 
 function open(bytesMax?: number) {
   const windows = new HotWindows(bytesMax);
@@ -188,7 +197,127 @@ test('an entry is encoded once per encoding, for all who missed it', () => {
   }
 });
 
-test('whatever is pushed, edited, deleted and expired, the count of bytes is the sum of what is there', () => {
+test('a frame that is kept for others is counted once, and goes with its entry', () => {
+  const { window, windows } = open();
+  window.push(sized(1, 1000), 0);
+  window.push(sized(2, 1000), 0);
+  const before = windows.bytes;
+  const [entry] = window.since(0)!;
+  const json = window.frameOf(entry!, 'json').length;
+  assert.equal(windows.bytes, before + json);
+  window.frameOf(entry!, 'json');
+  assert.equal(windows.bytes, before + json, 'the second one was there');
+  const msgpack = window.frameOf(entry!, 'msgpack').length;
+  assert.equal(windows.bytes, before + json + msgpack);
+  window.amend(edited(3, 1, 'x'));
+  assert.equal(windows.bytes, before - 1000 + 2, 'an edit takes the frames away');
+  for (const kept of window.since(0)!) window.frameOf(kept, 'json');
+  window.clear();
+  assert.equal(windows.bytes, 0);
+});
+
+test('frames that are kept make the windows that were quiet for longest give way', () => {
+  const windows = new HotWindows(2 * (windowBytes + entryBytes + 1000) + 1500);
+  const emptied: string[] = [];
+  const [old, young] = ['old', 'young'].map((name) => windows.open(() => emptied.push(name))) as [
+    HotWindow,
+    HotWindow,
+  ];
+  for (const [index, window] of [old, young].entries()) window.push(sized(1, 1000), index);
+  const [entry] = young.since(0)!;
+  young.frameOf(entry!, 'msgpack');
+  assert.deepEqual(emptied, []);
+  young.frameOf(entry!, 'json');
+  assert.deepEqual([emptied, young.isEmpty], [['old'], false], 'a JSON client came for the same');
+});
+
+test('a window keeps the bytes of a payload and nothing that was made of them', () => {
+  const { window } = open();
+  const value = { text: 'hello' };
+  const payload = Payload.ofValue(value);
+  void payload.json;
+  void payload.msgpack;
+  window.push(publication(1, { payload }), 0);
+  window.push(publication(2), 0);
+  window.amend(edited(3, 2, value));
+  for (const { publication: kept } of window.since(0)!) {
+    const own = kept.payload;
+    assert.notEqual(own, payload);
+    assert.notEqual(own.value, value, 'the decoded value is not the one that came');
+    assert.deepEqual(own.value, value);
+  }
+});
+
+test('what is made of a payload for those who missed it does not stay in the window', () => {
+  const { window } = open();
+  window.push(publication(1, { payload: Payload.ofValue({ text: 'hello' }) }), 0);
+  const [entry] = window.since(0)!;
+  const { payload } = entry!.publication;
+  const made: string[] = [];
+  for (const name of ['value', 'json'] as const) {
+    const of = Object.getOwnPropertyDescriptor(Payload.prototype, name)!.get!;
+    Object.defineProperty(payload, name, {
+      get(this: Payload) {
+        made.push(name);
+        return of.call(this);
+      },
+    });
+  }
+  for (const encoding of ['json', 'msgpack'] as const) window.frameOf(entry!, encoding);
+  assert.deepEqual(made, []);
+});
+
+test('a window holds on to no buffer larger than its payloads', () => {
+  const { window } = open();
+  const record = Buffer.alloc(4096, 0xc0);
+  window.push(publication(1, { payload: Payload.ofMsgpack(record.subarray(100, 120)) }), 0);
+  window.push(publication(2), 0);
+  window.amend(
+    publication(3, {
+      type: 'Edited',
+      target: 'm2' as never,
+      payload: Payload.ofMsgpack(record.subarray(0, 30)),
+    }),
+  );
+  assert.deepEqual(
+    window.since(0)!.map(({ publication: { payload } }) => payload.msgpack.buffer.byteLength),
+    [20, 30],
+  );
+  record.fill(0);
+  assert.deepEqual(
+    new Set(window.since(0)![0]!.publication.payload.msgpack),
+    new Set([0xc0]),
+    'it is a copy',
+  );
+});
+
+test('to forget empties all windows and tells their owners, and they go on', () => {
+  const windows = new HotWindows();
+  const emptied: string[] = [];
+  const all = ['a', 'b', 'c'].map((name) => windows.open(() => emptied.push(name)));
+  for (const window of all.slice(0, 2)) {
+    window.push(publication(1), 0);
+    window.frameOf(window.since(0)![0]!, 'json');
+  }
+  windows.forget();
+  assert.deepEqual([emptied, windows.bytes], [['a', 'b'], 0]);
+  for (const window of all) assert.equal(window.since(0), undefined, 'none reaches back');
+  all[0]!.push(publication(2), 1);
+  assert.deepEqual(offsetsOf(all[0]!), [2]);
+});
+
+/** Somebody comes back who missed one entry. */
+function missOne(window: HotWindow, below: (limit: number) => number): void {
+  const entries = window.since((window.firstOffset ?? 1) - 1) ?? [];
+  const entry = entries[below(entries.length)];
+  if (entry !== undefined) window.frameOf(entry, below(2) === 0 ? 'json' : 'msgpack');
+}
+
+function framesBytes({ json, msgpack }: HotEntry['frames']): number {
+  return (json?.length ?? 0) + (msgpack?.length ?? 0);
+}
+
+test('whatever is pushed, missed, edited, deleted and expired, the count of bytes is the sum of what is there', () => {
   const allBytesMax = 2 * windowBytesMax;
   for (const seed of range(1, 20)) {
     const random = seededRandom(seed);
@@ -200,14 +329,16 @@ test('whatever is pushed, edited, deleted and expired, the count of bytes is the
       nowMs += below(4000);
       const log = all[below(all.length)]!;
       const draw = below(10);
-      if (draw < 6) log.window.push(sized(++log.end, below(60_000)), nowMs);
+      if (draw < 6) log.window.push(sized(++log.end, 5 + below(60_000)), nowMs);
+      else if (draw === 6) missOne(log.window, below);
       else if (draw < 8) log.window.amend(edited(0, 1 + below(log.end + 1), 'x'.repeat(below(20_000))));
       else if (draw < 9) log.window.amend(deleted(0, 1 + below(log.end + 1)));
       else windows.expire(nowMs);
       const entries = all.flatMap(({ window }) => window.since((window.firstOffset ?? 1) - 1) ?? []);
       const usedCount = all.filter(({ window }) => !window.isEmpty).length;
       const bytes = entries.reduce(
-        (sum, entry) => sum + entry.publication.payload.msgpack.length + entryBytes,
+        (sum, { publication: { payload }, frames }) =>
+          sum + payload.msgpack.length + framesBytes(frames) + entryBytes,
         usedCount * windowBytes,
       );
       assert.equal(windows.bytes, bytes, `seed ${seed}, step ${step}`);

@@ -99,6 +99,30 @@ test('[REC2] entries are emitted in order, and one that is heard of twice is emi
   assert.deepEqual(world.emittedOffsets, [1, 2, 3, 4]);
 });
 
+test('[REC2] an entry of which only its place is heard is read from the store, with all that lie before it', () => {
+  const { world, log, hear } = openKnown(2);
+  world.commit(3);
+  log.onHeard(2);
+  assert.equal(world.store.waitingCount, 0, 'it was there before the end was known');
+  log.onHeard(4);
+  hear(5);
+  world.store.settle();
+  assert.deepEqual(world.emittedOffsets, [3, 4, 5]);
+  log.onHeard(5);
+  assert.equal(world.store.waitingCount, 0);
+});
+
+test('[REC2] such a read that failed is tried again until it is there', () => {
+  const { world, log } = openKnown();
+  world.commit(1);
+  log.onHeard(1);
+  world.store.fail();
+  assert.deepEqual([world.emittedOffsets, log.isIdle], [[], false]);
+  world.pass(retryMs);
+  world.store.settle();
+  assert.deepEqual(world.emittedOffsets, [1]);
+});
+
 test('an entry that was there before the end was known is not emitted', () => {
   const { world, hear } = openKnown(3);
   hear(2);

@@ -190,6 +190,38 @@ test('while the inbox is replayed a second time is refused; with a filter it is 
   assert.deepEqual(heard(), ['Connect', 'Subscribe', 'already_subscribed', 'invalid_filter']);
 });
 
+test('of two Subscribe of the inbox in one frame the second is refused, and what the first missed comes once', () => {
+  const { world, session, pending, heard } = openWithInbox();
+  const both = ['1', '2'].map((id) => ({
+    type: 'Subscribe',
+    id,
+    data: { topic: 'inbox:ann', since: since(4) },
+  }));
+  world.send(session, both);
+  assert.deepEqual([heard(), pending.length], [['Connect', 'already_subscribed'], 1]);
+  pending.shift()!.settle({ ok: true, joined: cold(9) });
+  pending.shift()!.settle({ ok: true, result: pageOf([5, 6, 7]) });
+  pending.shift()!.settle({ ok: true, joined: at(9, { recovered: true }) });
+  assert.deepEqual([heard(), pending.length], [['Connect', 'already_subscribed', 'Subscribe', 5, 6, 7], 0]);
+});
+
+test('a Subscribe of the inbox that was refused, or had nothing to read, stands in no way', () => {
+  const answers: Answer[] = [
+    refused(refusal('store_unavailable', 'the store is not there', 1000)),
+    { ok: true },
+    { ok: true, joined: at(7, { recovered: false }) },
+    { ok: true, joined: at(7, { recovered: true }) },
+  ];
+  for (const answer of answers) {
+    const { pending, subscribe } = openWithInbox();
+    for (let tries = 0; tries < 2; tries++) {
+      subscribe({ since: since(4) });
+      assert.equal(pending.length, 1, JSON.stringify(answer));
+      pending.shift()!.settle(answer);
+    }
+  }
+});
+
 test('[SES1] what the inbox got while its home was away is caught up with, and comes before what follows', () => {
   const { world, session, pending, heard } = openWithInbox();
   session.deliverDirect(new Uint8Array(), 0, 8);

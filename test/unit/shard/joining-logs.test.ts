@@ -32,7 +32,7 @@ function open(t: TestContext) {
     }
     pair.there.turn();
   };
-  return { pair, store, settle, publish };
+  return { pair, store, windows, settle, publish };
 }
 
 function joinedOf(answer: Answer | undefined): Joined {
@@ -111,6 +111,85 @@ test('[REC1] unsubscribed and subscribed again before the home has answered: not
     range(1, 4),
   );
   assert.deepEqual(offsetsOf(client), [5]);
+});
+
+/** Subscribers of entries that are in the store only: who comes back to them is not live at once. */
+function openCold(t: TestContext) {
+  const opened = open(t);
+  opened.publish(5);
+  const forget = () => {
+    opened.windows.expire(Number.MAX_SAFE_INTEGER);
+    opened.pair.there.turn();
+  };
+  forget();
+  const deliveriesOfNext = () => {
+    opened.publish(1);
+    let count = 0;
+    opened.pair.here.links.read(({ kind }) => {
+      if (kind === 'topicDeliver') count++;
+    }, 1000);
+    return count;
+  };
+  return { ...opened, forget, deliveriesOfNext };
+}
+
+test('a lane whose last live subscriber left while another one asked for it is closed at the home when that one leaves', (t) => {
+  const { pair, settle, forget, deliveriesOfNext } = openCold(t);
+  const [live, coming] = [new Client(), new Client()];
+  pair.here.subscribe(topic, json, live);
+  settle();
+  pair.here.subscribe(topic, json, coming, { offset: 0, epoch: 'e1' });
+  pair.here.topicPort.unsubscribe(topic, json, live);
+  settle();
+  assert.equal(joinedOf(coming.answers[0]).isLive, false);
+  pair.here.topicPort.unsubscribe(topic, json, coming);
+  settle();
+  assert.deepEqual([...pair.here.subscribers.lanes()], []);
+  assert.equal(deliveriesOfNext(), 0);
+  forget();
+  assert.equal(pair.there.topics.size, 0);
+});
+
+test('a join that was answered as not live, with nobody else on its lane, leaves no lane here and none at the home', (t) => {
+  const { pair, settle, forget, deliveriesOfNext } = openCold(t);
+  const coming = new Client();
+  pair.here.subscribe(topic, json, coming, { offset: 0, epoch: 'e1' });
+  settle();
+  assert.equal(joinedOf(coming.answers[0]).isLive, false);
+  assert.deepEqual([...pair.here.subscribers.lanes()], []);
+  assert.equal(deliveriesOfNext(), 0);
+  forget();
+  assert.equal(pair.there.topics.size, 0);
+});
+
+test('a join that was refused while others left its lane leaves no lane at the home', (t) => {
+  const { pair, store, settle, forget, deliveriesOfNext } = openCold(t);
+  const [live, coming] = [new Client(), new Client()];
+  pair.here.subscribe(topic, json, live);
+  settle();
+  store.door = 'down';
+  pair.here.subscribe(topic, json, coming, { offset: 0, epoch: 'e1' });
+  pair.here.topicPort.unsubscribe(topic, json, live);
+  settle();
+  assert.equal(coming.answers[0]?.ok, false);
+  store.door = 'sent';
+  assert.deepEqual([[...pair.here.subscribers.lanes()], deliveriesOfNext()], [[], 0]);
+  forget();
+  assert.equal(pair.there.topics.size, 0);
+});
+
+test('[REC1] another one of its lane goes on being live when a join that was not live ends', (t) => {
+  const { pair, settle, publish } = openCold(t);
+  const [live, coming] = [new Client(), new Client()];
+  pair.here.subscribe(topic, json, live);
+  settle();
+  pair.here.subscribe(topic, json, coming, { offset: 0, epoch: 'e1' });
+  settle();
+  pair.here.topicPort.unsubscribe(topic, json, coming);
+  settle();
+  publish(2);
+  settle();
+  assert.deepEqual(offsetsOf(live), [6, 7]);
 });
 
 test('[DUR5] when the home dies its subscribers are told, those who wait for it are answered, and both may come back', (t) => {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { MessageId, SessionId, ShardId, TopicName, UserId, UserKey } from '#proto/names.ts';
 import { topicKey, userKey } from '#proto/names.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
-import type { UserContext } from '../../../src/user/ports.ts';
+import type { DirectCopy, UserContext } from '../../../src/user/ports.ts';
 import { User } from '../../../src/user/user.ts';
 import type { Answer, Joined, Since } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
@@ -32,14 +32,17 @@ class InboxWorld {
   readonly receipts: [UserKey, object][] = [];
   fullShard: number | undefined;
   idleCount = 0;
+  /** What the homes of senders were told whose inboxes are not stored. */
+  readonly copies: { sender: UserKey; copy: DirectCopy }[] = [];
 
-  constructor() {
+  /** Some inboxes are `volatile`; the others are stored. */
+  constructor({ sessionsMax = 50, volatile = [] as string[] } = {}) {
     const { ctx } = this.log;
     const userCtx: UserContext = {
       ...ctx,
       recentKeys: new RecentKeys(ctx.clock, countingIds(), ctx.acceptance),
-      sessionsMax: 50,
-      classOf: () => 'durable',
+      sessionsMax,
+      classOf: (topic) => (volatile.includes(topic) ? 'volatile' : 'durable'),
       homeOf: () => 3 as ShardId,
       sessions: {
         deliver: (shard, sessions, inboxOffset, frame) => {
@@ -49,7 +52,10 @@ class InboxWorld {
         },
         tellLost: (shard, sessions) => void this.toldLost.push([shard, sessions]),
         tellReceipt: (user, receipt) => void this.receipts.push([user, receipt]),
-        copyToSender: () => assert.fail('what is stored is told by the store'),
+        copyToSender: (sender, copy) => {
+          assert.notEqual(volatile.length, 0, 'what is stored is told by the store');
+          this.copies.push({ sender, copy });
+        },
       },
     };
     this.user = new User(key('ben'), userCtx, () => this.idleCount++);
@@ -168,6 +174,128 @@ test('a live device that asks for a stretch of the inbox goes on being live', ()
   assert.equal(stretch.isLive, false);
   world.direct(4);
   assert.deepEqual(world.offsets('phone'), [4]);
+});
+
+test('[REC1] a stretch of the inbox makes no device live, also where all of it is at hand', () => {
+  const world = new InboxWorld();
+  for (const index of range(1, 3)) world.direct(index);
+  for (const upTo of [0, 2, 3, 9]) {
+    const stretch = joinedOf(world.attach('phone', 0, { ...at(0), upTo }));
+    assert.deepEqual([stretch.isLive, replayedOffsets(stretch.replay)], [true, range(1, Math.min(upTo, 3))]);
+  }
+  world.attach('phone', 0, { offset: 1, epoch: 'another life', upTo: 2 });
+  world.direct(4);
+  assert.deepEqual(world.offsets('phone'), []);
+  assert.deepEqual(replayedOffsets(joinedOf(world.attach('phone', 0, at(3))).replay), [4]);
+  world.direct(5);
+  assert.deepEqual(world.offsets('phone'), [5], 'who asked for all that follows is live');
+});
+
+test('[REC1] a device whose delivery was lost gets nothing by itself before it has caught up, whatever stretch it asks for', () => {
+  const world = new InboxWorld();
+  for (const index of range(1, 5)) world.direct(index);
+  world.attach('phone');
+  world.fullShard = 0;
+  world.direct(6);
+  world.fullShard = undefined;
+  world.direct(7);
+  assert.equal(joinedOf(world.attach('phone', 0, { ...at(3), upTo: 5 })).recovered, true);
+  world.direct(8);
+  assert.deepEqual(world.offsets('phone'), []);
+  assert.deepEqual(replayedOffsets(joinedOf(world.attach('phone', 0, at(5))).replay), [6, 7, 8]);
+  world.direct(9);
+  assert.deepEqual(world.offsets('phone'), [9]);
+});
+
+test('[REC1] a live device that asks for all behind a place of the store gets nothing by itself until it has it', () => {
+  const world = new InboxWorld();
+  for (const index of range(1, 3)) world.direct(index);
+  world.log.clock.advance(keptMs + 1);
+  world.log.windows.expire(world.log.clock.monotonicMs());
+  world.log.store.door = 'down';
+  world.attach('phone');
+  world.log.store.door = 'sent';
+  world.direct(4);
+  assert.deepEqual(world.offsets('phone'), [4]);
+  assert.equal(joinedOf(world.attach('phone', 0, at(0))).isLive, false);
+  world.direct(5);
+  assert.deepEqual(world.offsets('phone'), [4]);
+  const rest = joinedOf(world.attach('phone', 0, at(3)));
+  assert.deepEqual([rest.isLive, replayedOffsets(rest.replay)], [true, [4, 5]]);
+  world.direct(6);
+  assert.deepEqual(world.offsets('phone'), [4, 6]);
+});
+
+test('a session whose attachment was refused is no device, and takes no place', () => {
+  const world = new InboxWorld({ sessionsMax: 2 });
+  world.log.store.door = 'down';
+  for (const name of ['a', 'b', 'c'])
+    assert.equal(codeOf(world.attach(name, 0, at(1))), 'store_unavailable', name);
+  assert.equal(world.user.isIdle, true);
+  world.log.store.door = 'sent';
+  for (const name of ['d', 'e']) assert.equal(world.attach(name)?.ok, true, name);
+  assert.equal(codeOf(world.attach('f')), 'limit_exceeded');
+  world.direct('hi');
+  assert.deepEqual(new Set(world.deliveries.flatMap(({ sessions }) => sessions)), new Set(['d', 'e']));
+});
+
+test('a device that is there stays there when it is refused what it missed', () => {
+  const world = new InboxWorld();
+  world.direct('hi');
+  world.attach('phone');
+  world.log.clock.advance(keptMs + 1);
+  world.log.windows.expire(world.log.clock.monotonicMs());
+  world.log.store.door = 'down';
+  assert.equal(codeOf(world.attach('phone', 0, { ...at(0), upTo: 1 })), 'store_unavailable');
+  world.log.store.door = 'sent';
+  world.direct('ho');
+  assert.deepEqual(world.offsets('phone'), [2]);
+});
+
+test('where the inbox of the sender is not stored its other devices get the copy by its home, and nothing is stored for them', () => {
+  const world = new InboxWorld({ volatile: ['inbox:bot'] });
+  world.attach('phone');
+  const send = () => {
+    const message = { from: 'bot' as UserId, payload: Payload.ofValue('hi'), key: 'k' };
+    world.user.direct(key('bot'), message, session('bot-1'), world.onAnswer);
+  };
+  send();
+  assert.equal(world.copies.length, 0, 'not before the commit');
+  const [answer] = world.take();
+  assert.ok(answer?.ok);
+  assert.equal(world.log.store.entries(inboxKey('ben')).length, 1);
+  assert.equal(world.log.store.entries(inboxKey('bot')).length, 0);
+  const { sender, copy } = world.copies[0]!;
+  assert.deepEqual(
+    [sender, copy.to, copy.messageId, copy.except, copy.message.payload.value],
+    [key('bot'), 'ben', answer.messageId, 'bot-1', 'hi'],
+  );
+  send();
+  const [again] = world.take();
+  assert.deepEqual([again?.ok && again.isDuplicate, world.copies.length], [true, 1], 'a repeat is no news');
+  world.log.store.door = 'down';
+  world.user.direct(
+    key('bot'),
+    { from: 'bot' as UserId, payload: Payload.ofValue('ho') },
+    undefined,
+    world.onAnswer,
+  );
+  assert.deepEqual([codeOf(world.take()[0]), world.copies.length], ['store_unavailable', 1]);
+});
+
+test('the home of a sender whose inbox is not stored delivers the copy to its other devices', () => {
+  const world = new InboxWorld({ volatile: ['inbox:ben'] });
+  for (const name of ['phone', 'laptop']) world.attach(name);
+  const message = { from: 'ben' as UserId, payload: Payload.ofValue('hi') };
+  const copy = { to: 'ann' as UserId, message, messageId: 'm9' as MessageId };
+  world.user.deliver({ ...copy, except: session('phone') });
+  assert.deepEqual(world.received('phone'), []);
+  const [envelope] = world.received('laptop');
+  assert.deepEqual(
+    [envelope?.id, envelope?.data],
+    ['m9', { topic: 'inbox:ben', from: 'ben', to: 'ann', payload: 'hi' }],
+  );
+  assert.equal(world.log.store.entries(inboxKey('ben')).length, 0);
 });
 
 test('a device that left while the end of the inbox was asked for is not attached', () => {
