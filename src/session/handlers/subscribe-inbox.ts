@@ -41,12 +41,13 @@ export const subscribeInbox: Required<Handler<'Subscribe'>> = {
     since === undefined ? endOf(live, answer, ctx) : recover(live, since, answer, ctx),
 };
 
-function endOf({ phase }: LiveSession, answer: Answer, { history, classOf }: SessionContext): Outcome {
+function endOf({ phase }: LiveSession, answer: Answer, ctx: SessionContext): Outcome {
   if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
   const topic = inboxOf(phase.identity.userId);
   // Without a page it was answered early, by an `Unsubscribe` that found it waiting.
   const { lastOffset } = (answer.result ?? {}) as Partial<Page>;
-  return { do: 'reply', data: { topic, class: classOf(topic), offset: lastOffset, epoch: history.epoch } };
+  const data = { topic, class: ctx.classOf(topic), offset: lastOffset, epoch: ctx.history.epoch };
+  return { do: 'reply', data };
 }
 
 function recover(live: LiveSession, since: Since, answer: Answer, ctx: SessionContext): Outcome {
