@@ -91,9 +91,8 @@ export class StoredLog implements TimerEntry {
 
   /** The entry at `offset` is there, whether its own word came here or not. */
   onHeard(offset: number): void {
-    if (this.#hot === undefined || offset <= this.#hot.position) return; // who asks for the end will find it
-    this.#heardOf = Math.max(this.#heardOf, offset);
-    this.#readGap();
+    this.#heardOf = Math.max(this.#heardOf, offset); // also while the end is asked for, which may have been read before
+    if (this.#hot !== undefined) this.#readGap();
   }
 
   /** Called by the timer wheel: a read that failed. */

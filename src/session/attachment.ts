@@ -44,7 +44,7 @@ export interface AttachedSession extends Subscriber {
   readonly outboxBytes: number;
 }
 
-export type AttachmentContext = RecoveryContext & Pick<SessionContext, 'topics' | 'users'>;
+export type AttachmentContext = RecoveryContext & Pick<SessionContext, 'topics' | 'users' | 'classOf'>;
 
 /** `undefined`: must be told; a correlation: was told and has not answered. */
 type HomeState = 'knows' | Correlation | undefined;
@@ -152,7 +152,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
   #onAnswered(home: 'user' | 'everyone', answer: Answer): void {
     this.#set(home, answer.ok ? 'knows' : undefined);
     if (answer.ok) {
-      if (home === 'user' && answer.joined !== undefined) this.#onInbox(answer.joined);
+      if (home === 'user') this.#onUserHome(answer.joined);
       if (this.#userHome === 'knows' && this.#everyoneHome === 'knows') this.#session.onAttached();
     } else if (errorCodes[answer.refusal.code].retryable) {
       this.#session.attachAfter(retryMs);
@@ -165,6 +165,13 @@ export class Attachment implements Subscriber, AnswerReceiver {
   get #inboxSince(): Since | undefined {
     const { epoch } = this.#inboxAtStart ?? {};
     return epoch === undefined ? undefined : { offset: this.#inboxOffset, epoch };
+  }
+
+  /** Of an inbox that is stored, whose end was not known now either, nobody can tell what came meanwhile. */
+  #onUserHome(joined: Joined | undefined): void {
+    if (joined !== undefined) return this.#onInbox(joined);
+    const isStored = this.#ctx.classOf(inboxOf(userOfKey(this.#user))) !== 'volatile';
+    if (isStored && this.#session.isLive) this.#session.onInboxHole();
   }
 
   #onInbox(joined: Joined): void {

@@ -54,8 +54,9 @@ function takeEntry(
     ctx.wake();
   };
   const submitted = ctx.commits.submit(entry, (settled) => {
-    answer(settledBody(settled));
+    // First the home that nobody asks again: whoever asked for it asks again, when this thread dies in between.
     if (copy !== null && typeof settled === 'object') tellCopy(copy, entry, settled, ctx);
+    answer(settledBody(settled));
   });
   if (submitted !== 'queued') answer([submitted]);
 }

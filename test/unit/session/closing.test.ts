@@ -150,6 +150,7 @@ test('[SES1] the same when the home answers later', () => {
 
 test('[SES1] a live session is told to its home again while that is busy, and nothing is said of it', () => {
   const world = new SessionWorld();
+  world.context.classOf = () => 'volatile';
   const { session, transport } = world.open();
   const said = transport.written.length;
   let asked = 0;

@@ -27,14 +27,14 @@ const inShort = (said: Said[]) =>
       ...(kind === 'storeCopied' ? [first] : [first, second]),
     ]);
 
-test('the home of the other inbox gets what was stored there, behind the answer to who asked', async () => {
+test('the home of the other inbox gets what was stored there, before the answer to who asked', async () => {
   const records = new StoreRecords();
   const given = body(toBen);
   await records.take('storeAppend', 7, given);
-  const copied = records.said[1]!;
+  const copied = records.said[0]!;
   assert.deepEqual(inShort(records.said), [
-    [0, 'storeAppended', 7, 'stored', 1],
     [1, 'storeCopied', 0, inbox(ben)],
+    [0, 'storeAppended', 7, 'stored', 1],
   ]);
   const [, except, packed] = copied.body as [string, string, Uint8Array];
   const message = unpackObject(packed) as StoredMessage;
@@ -48,8 +48,8 @@ test('[REC2] of a duplicate the home of the other inbox hears where it is: the f
   records.said.length = 0;
   await records.take('storeAppend', 2, body(toBen, 'k'));
   assert.deepEqual(inShort(records.said), [
-    [0, 'storeAppended', 2, 'duplicate', 1],
     [1, 'storeHeard', 0, inbox(ben), 2],
+    [0, 'storeAppended', 2, 'duplicate', 1],
   ]);
 });
 
@@ -62,8 +62,8 @@ test('[REC2] an append that is asked for again is stored once, and told to the h
   assert.deepEqual(
     inShort(records.said).map(([to, kind]) => [to, kind]),
     [
-      [0, 'storeAppended'],
       [1, 'storeCopied'],
+      [0, 'storeAppended'],
     ],
   );
   assert.equal((await records.store.page({ topic: inbox(ben), view: 'log', limit: 9 })).messages.length, 1);
