@@ -16,7 +16,7 @@ const warmUpSeconds = 3;
 export const acks: Scenario = {
   name: 'acks',
   question:
-    'How many messages a second are committed and acked through the whole server, and how long does it take?',
+    'How many messages a second are committed and acked through the whole server, and how long does an ack take?',
   async run(bench) {
     for (const backend of await backends(bench)) {
       const { open, name } = backend;
