@@ -11,7 +11,7 @@ test('[SES3] a client that does not read closes with 4002, and the others get ev
   try {
     const connect = (user: string) => TestClient.connect({ url: server.url, token: tokenOf(user) });
     const [slow, good, sender] = [await connect('slow'), await connect('good'), await connect('sender')];
-    for (const client of [slow, good]) await client.request('Subscribe', { topic: 'flood:1' });
+    for (const client of [slow, good]) await client.request('Subscribe', { topic: 'live:flood:1' });
     slow.socket.pause();
     const payload = 'x'.repeat(30_000);
     let sent = 0;
@@ -19,7 +19,7 @@ test('[SES3] a client that does not read closes with 4002, and the others get ev
     while ((await metricOf(server.url, 'slow_consumers_total')) === 0) {
       assert.ok(sent < 3000, 'the slow client was never noticed');
       for (let index = 0; index < 20; index++)
-        sender.send({ type: 'Broadcast', data: { topic: 'flood:1', payload: `${sent++}${payload}` } });
+        sender.send({ type: 'Broadcast', data: { topic: 'live:flood:1', payload: `${sent++}${payload}` } });
       await good.until(() => good.ofType('Broadcast').length === sent);
     }
     slow.socket.resume();
