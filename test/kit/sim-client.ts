@@ -2,40 +2,10 @@
  * A client of a simulation: a program that reconnects, resends what was not acked, and subscribes with the last offset it
  * has, as the protocol tells it to. It writes down what it sent and saw, and what no client should ever see.
  */
+import type { SeenFrame, SimEvent, SimPosition, SimStep } from './sim-events.ts';
 import { type InboxEvents, SimInbox } from './sim-inbox.ts';
 import type { Dice } from './sim-random.ts';
 import type { SimEnvelope, SimWire, WireUser } from './sim-wire.ts';
-
-export interface SimPosition {
-  offset: number;
-  epoch: string;
-}
-
-export type SimStep =
-  | { kind: 'connect' | 'close' }
-  | { kind: 'invoke'; topic: string; key: string; body: string; to: string | undefined }
-  | { kind: 'ack'; key: string; messageId: string; isDuplicate: boolean; position: SimPosition | undefined }
-  | { kind: 'reject'; key: string; code: string }
-  | { kind: 'amended'; places: { topic: string; key: string }[]; target: string; position: SimPosition }
-  | { kind: 'subscribe'; topic: string; from: SimPosition | undefined; filter: string | undefined }
-  | { kind: 'resubscribe'; topic: string; since: SimPosition; filter: string | undefined }
-  | { kind: 'unsubscribe'; topic: string }
-  | { kind: 'gap'; topic: string; signal: 'unrecovered' | 'ended'; from?: SimPosition; since?: SimPosition }
-  | ({ kind: 'deliver'; topic: string } & SeenFrame);
-
-/** `stream`: what a client reads of its inbox from before its connection is a subscription of its own. */
-export type SimEvent = { at: number; client: string; stream: 'live' | 'back' } & SimStep;
-
-export interface SeenFrame {
-  type: string;
-  messageId: string;
-  offset: number;
-  epoch: string | undefined;
-  from: string;
-  target: string | undefined;
-  payload: { k?: string; v?: string } | null | undefined;
-  isReplay: boolean;
-}
 
 /** A topic that the client may want. */
 export interface Want {
@@ -395,7 +365,7 @@ export class SimClient {
   }
 }
 
-export function positionOf(data: Record<string, unknown>): SimPosition | undefined {
+function positionOf(data: Record<string, unknown>): SimPosition | undefined {
   const { offset, epoch } = data as Partial<SimPosition>;
   return offset === undefined || epoch === undefined ? undefined : { offset, epoch };
 }

@@ -4,7 +4,7 @@
  * Where `Connect` told no position (the store was away) a client cannot tell the two apart: what it recovers and what comes
  * live overlap, and it sorts them by offset. Then it is asked in the end whether it has everything.
  */
-import type { SeenFrame, SimPosition, SimStep } from './sim-client.ts';
+import type { SeenFrame, SimPosition, SimStep } from './sim-events.ts';
 
 export interface InboxEvents {
   record: (step: SimStep, stream: 'live' | 'back') => void;

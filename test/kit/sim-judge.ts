@@ -7,7 +7,7 @@ import type { TopicKey } from '#proto/names.ts';
 import { unpackMsgpack } from '../../src/wire/codec.ts';
 import { checkHistory } from './history-checker.ts';
 import { type FinalTopic, formatViolations, type HistoryEvent, type Position } from './history-events.ts';
-import type { SeenFrame, SimEvent } from './sim-client.ts';
+import type { SeenFrame, SimEvent } from './sim-events.ts';
 import type { CommittedEntry, SimLog } from './sim-log.ts';
 import type { SimWorld } from './sim-world.ts';
 

@@ -122,10 +122,6 @@ export class SimLink {
     return count;
   }
 
-  get selfId(): ShardId {
-    return this.#self;
-  }
-
   get unreadCount(): number {
     return this.#in.size;
   }

@@ -1,5 +1,5 @@
 /** One seed → one run → what was wrong with it; and, of what was wrong, a shorter plan that shows it as well. */
-import type { SimEvent } from './sim-client.ts';
+import type { SimEvent } from './sim-events.ts';
 import { judge, tails } from './sim-judge.ts';
 import { type Plan, printOps, type SimOp } from './sim-plan.ts';
 import { SimWorld } from './sim-world.ts';

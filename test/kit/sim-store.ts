@@ -174,6 +174,6 @@ export class SimStore {
 }
 
 /** All that follows from what was resolved. */
-export async function settle(): Promise<void> {
+async function settle(): Promise<void> {
   for (let count = 0; count < microtasks; count++) await Promise.resolve();
 }
