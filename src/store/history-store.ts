@@ -10,7 +10,7 @@
  * - An entry that says `isRepeat` is stored once, by its message id.
  */
 import type { Priority } from '#proto/data.ts';
-import type { MessageId, Tenant, TopicKey, TopicName, UserId } from '#proto/names.ts';
+import type { MessageId, SessionId, Tenant, TopicKey, TopicName, UserId, UserKey } from '#proto/names.ts';
 import type { ReceiptKind } from '#proto/record.ts';
 import type { ArchiveIndex } from './archive-index.ts';
 import type { SearchTerms } from './search-terms.ts';
@@ -161,6 +161,29 @@ export interface StoreStats {
   topTopics: { topic: TopicName; messageCount: number }[];
 }
 
+/** A session that its client may take over, as the home of its user keeps it. */
+export interface KeptSession {
+  session: SessionId;
+  /** SHA-256 of its resume token. */
+  tokenHash: string;
+  /** The session that it took over: its client may go by that name still. */
+  former: { session: SessionId; tokenHash: string } | undefined;
+  user: UserKey;
+  /** What comes back with it; the home's own affair. */
+  state: Uint8Array;
+  /** Wall clock, milliseconds; undefined while it has a connection. */
+  expiresAtMs: number | undefined;
+}
+
+/** What is known of a user who is not there. */
+export interface SeenUser {
+  user: UserKey;
+  /** Wall clock, milliseconds. */
+  lastSeenMs: number;
+  /** The devices that the user had; the home's own affair. */
+  devices: Uint8Array;
+}
+
 /** Questions of one request and one answer. Each rejects with StoreUnavailableError. */
 export interface StoreQueries {
   page(request: PageRequest): Promise<Page>;
@@ -173,6 +196,12 @@ export interface StoreQueries {
   receipts(request: { topic: TopicKey; offset: number; limit: number }): Promise<ReceiptTimes[]>;
   /** Takes the content of everything that `user` wrote out of all topics; the offsets stay. Archives follow (`erasures`). */
   erase(request: { tenant: Tenant; user: UserId; atMs: number }): Promise<{ messageCount: number }>;
+  /** What homes know of their users, the younger for the older of one name; together or not at all. */
+  keep(request: { sessions: KeptSession[]; ended: SessionId[]; seen: SeenUser[] }): Promise<void>;
+  /** By its name or its former one; null when there is none, it is another user's, or its time was over at `nowMs`. */
+  kept(request: { session: SessionId; user: UserKey; nowMs: number }): Promise<KeptSession | null>;
+  /** Those of the users that were ever seen to leave. At most 1,000 are asked for. */
+  seen(request: { users: UserKey[] }): Promise<SeenUser[]>;
   /** `days`: how far back `perDay` goes from `nowMs`. `limit` bounds both lists. */
   stats(request: { tenant: Tenant; nowMs: number; days: number; limit: number }): Promise<StoreStats>;
 }
@@ -192,6 +221,10 @@ export interface HistoryStore extends StoreQueries, ArchiveIndex {
   topics(request: { after: TopicKey | undefined; limit: number }): Promise<TopicKey[]>;
   /** Takes away the oldest entries of a topic that are older than `beforeMs`, at most `limit`; answers how many. */
   prune(request: { topic: TopicKey; beforeMs: number; limit: number }): Promise<number>;
+  /** The process before this one is gone, and its connections with it: sessions that had one may be taken over until then. */
+  releaseSessions(request: { expiresAtMs: number }): Promise<void>;
+  /** Forgets sessions whose time was over at `nowMs`, at most `limit`; answers how many. */
+  sweepSessions(request: { nowMs: number; limit: number }): Promise<number>;
   /** Resolves when entries could be written now: writes and commits something of no meaning, as far as a batch would reach. */
   probe(): Promise<void>;
   close(): Promise<void>;
