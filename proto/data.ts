@@ -2,8 +2,27 @@
  * Everything a client may say: one data schema per type. Append-only.
  * Fields may be added as optional ones, none may change its type; unknown fields are ignored.
  */
-import { event, key, payload, position, priority, topic, ttlMs, user, withFields } from './fields.ts';
-import { filterConditionsMax, historyPageDefault, historyPageMax, searchCharsMax } from './limits.ts';
+import {
+  deviceFields,
+  event,
+  key,
+  payload,
+  position,
+  presenceMeta,
+  priority,
+  topic,
+  ttlMs,
+  user,
+  withFields,
+} from './fields.ts';
+import {
+  filterConditionsMax,
+  historyPageDefault,
+  historyPageMax,
+  presenceMembersMax,
+  presenceUsersPerCommandMax,
+  searchCharsMax,
+} from './limits.ts';
 import { messageIdPattern } from './names.ts';
 import { compileValidator, type Static, type TSchema, Type, type Validator } from './schema.ts';
 
@@ -26,6 +45,12 @@ const pageLimit = Type.Optional(
   }),
 );
 
+const presenceUsers = Type.Array(user('A user.'), {
+  minItems: 1,
+  maxItems: presenceUsersPerCommandMax,
+  description: `At most ${presenceUsersPerCommandMax} in one command.`,
+});
+
 /** What clients send. A type that is not here is answered with `unknown_type`. */
 export const clientData = {
   Auth: withFields(
@@ -35,10 +60,29 @@ export const clientData = {
       token: Type.String({ minLength: 1, description: 'A JWT.' }),
     },
   ),
+  Resume: withFields(
+    'Resume',
+    'Takes over a session that lost its connection: its subscriptions, presence and positions come back, then what it missed.',
+    {
+      sessionId: Type.String({ minLength: 1, maxLength: 64, description: 'Of the `Connect` back then.' }),
+      resumeToken: Type.String({ minLength: 1, maxLength: 64, description: 'Of the same `Connect`.' }),
+      positions: Type.Optional(
+        Type.Record(Type.String(), position, {
+          description:
+            'By topic, the inbox too: the last that you have. Without it: what the server knows that you got.',
+        }),
+      ),
+    },
+  ),
   Ping: withFields('Ping', 'Answered by `Pong` with the same `id` and `data`.', {}),
   Subscribe: withFields('Subscribe', 'Receive what is published to a topic from now on.', {
     topic: topic('The topic.'),
     since: Type.Optional(position),
+    presence: Type.Optional(
+      Type.Boolean({
+        description: 'Be a member of the topic for others to see, and see who comes and goes.',
+      }),
+    ),
     filter: Type.Optional(
       Type.Object(
         {},
@@ -73,6 +117,37 @@ export const clientData = {
       key,
     },
   ),
+  Typing: withFields('Typing', 'You are writing something; ends by itself after 10 s.', {
+    topic: Type.Optional(topic('For those who listen to the topic. One of `topic` and `to` is needed.')),
+    to: Type.Optional(user('For the other user of a conversation.')),
+    active: Type.Boolean({ description: 'False: not any more.' }),
+  }),
+  Presence: withFields('Presence', 'How you are on this device, until you say otherwise.', {
+    status: Type.Union(
+      [Type.Literal('online'), Type.Literal('away'), Type.Literal('busy'), Type.Literal('invisible')],
+      { description: '`busy` and `invisible` on one device are so on all; away is who is away on all.' },
+    ),
+    device: Type.Optional(Type.Object(deviceFields, { description: 'What this connection runs on.' })),
+    meta: presenceMeta,
+  }),
+  PresenceSubscribe: withFields('PresenceSubscribe', 'How users are now, and every change from now on.', {
+    users: presenceUsers,
+  }),
+  PresenceUnsubscribe: withFields('PresenceUnsubscribe', 'No more changes of these users.', {
+    users: presenceUsers,
+  }),
+  PresenceQuery: withFields('PresenceQuery', 'How users are, or who is in a topic, now.', {
+    users: Type.Optional(presenceUsers),
+    topic: Type.Optional(topic('Its members, by name. One of `users` and `topic` is needed.')),
+    after: Type.Optional(user('Of a topic: members behind this one.')),
+    limit: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: presenceMembersMax,
+        description: `Of a topic; default ${presenceMembersMax}.`,
+      }),
+    ),
+  }),
   History: withFields('History', 'A page of what is stored of a topic, or of a conversation; oldest first.', {
     topic: Type.Optional(topic('The topic. One of `topic` and `with` is needed.')),
     with: Type.Optional(user('The other user of a conversation; offsets are those of your own inbox.')),

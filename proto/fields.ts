@@ -1,5 +1,5 @@
 /** Fields that occur in what clients send and in what the server answers. */
-import { eventCharsMax, idCharsMax } from './limits.ts';
+import { eventCharsMax, idCharsMax, presenceMetaBytesMax } from './limits.ts';
 import { topicPattern, userIdPattern } from './names.ts';
 import { type TSchema, Type } from './schema.ts';
 
@@ -62,3 +62,47 @@ export function withFields<Fields extends Record<string, TSchema>>(
 ) {
   return Type.Object(fields, { title, description });
 }
+
+export const presenceStatuses = ['online', 'away', 'busy', 'invisible'] as const;
+export type PresenceStatus = (typeof presenceStatuses)[number];
+
+const deviceText = (description: string) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength: 64, description }));
+/** What a client says of the device that it runs on. */
+export const deviceFields = {
+  id: deviceText('Stable over connections, chosen by the client: with it the device is remembered.'),
+  kind: deviceText('`desktop`, `mobile`, `tablet`, `browser`, `agent` ...'),
+  platform: deviceText('`ios`, `linux`, `firefox` ...'),
+};
+export const presenceMeta = Type.Optional(
+  Type.Object(
+    {},
+    {
+      additionalProperties: true,
+      description: `Anything small for others to see, at most ${presenceMetaBytesMax} bytes as JSON.`,
+    },
+  ),
+);
+const millisecondsAgo = 'milliseconds since the epoch';
+/** How one user is, as others see it. */
+export const userPresence = {
+  user: user('Who.'),
+  status: Type.Union(
+    [Type.Literal('online'), Type.Literal('away'), Type.Literal('busy'), Type.Literal('offline')],
+    { description: 'Over all devices: online if one is, away when all are. Invisible looks like offline.' },
+  ),
+  lastSeen: Type.Optional(
+    Type.Integer({
+      description: `When the last device left, ${millisecondsAgo}; absent while one is there.`,
+    }),
+  ),
+  devices: Type.Array(
+    Type.Object({
+      ...deviceFields,
+      status: Type.String({ description: '`online`, `away`, `busy`, or `offline` for one of before.' }),
+      lastSeen: Type.Optional(Type.Integer({ description: `When it left, ${millisecondsAgo}.` })),
+    }),
+    { description: 'The devices that are there, then those of before, the youngest first; bounded.' },
+  ),
+  meta: presenceMeta,
+};

@@ -33,3 +33,13 @@ export const undecodableFramesMax = 10;
 export const closeReasonBytesMax = 123;
 /** Time for a connection without a token to send `Auth`, milliseconds. */
 export const authTimeoutMs = 10_000;
+/** Users of one `PresenceSubscribe` or `PresenceQuery`. */
+export const presenceUsersPerCommandMax = 200;
+/** Members of a topic in one answer; a topic with more tells its members' number only, not who comes and goes. */
+export const presenceMembersMax = 200;
+/** Bytes of `meta` of a presence, as JSON. */
+export const presenceMetaBytesMax = 1024;
+/** `Typing` ends by itself after this long, milliseconds. */
+export const typingMs = 10_000;
+/** Longest `?batch=` that a client may ask for, milliseconds. */
+export const batchMsMax = 5_000;

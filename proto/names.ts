@@ -42,6 +42,36 @@ export function userOfInbox(topic: TopicName): UserId | undefined {
   return topic.startsWith('inbox:') ? (topic.slice('inbox:'.length) as UserId) : undefined;
 }
 
+const watchedUserPrefix = 'sys:presence:';
+const membersPrefix = 'sys:members:';
+
+/** What those subscribe who follow the presence of a user. Its home is that of the user. */
+export function presenceOfUser(user: UserKey): TopicKey {
+  return topicKey(tenantOfKey(user), `${watchedUserPrefix}${userOfKey(user)}` as TopicName);
+}
+
+/** What those subscribe who follow the members of a topic. Its home is that of the topic. */
+export function membersOfTopic(topic: TopicKey): TopicKey {
+  return topicKey(tenantOfKey(topic), `${membersPrefix}${topicOfKey(topic)}` as TopicName);
+}
+
+/** Whose presence it is about; undefined for other topics. */
+export function watchedUser(key: TopicKey): UserKey | undefined {
+  const name = topicOfKey(key);
+  if (!name.startsWith(watchedUserPrefix)) return undefined;
+  return userKey(tenantOfKey(key), name.slice(watchedUserPrefix.length) as UserId);
+}
+
+/** Whose members it is about; undefined for other topics. */
+export function topicOfMembers(key: TopicKey): TopicKey | undefined {
+  const name = nameOfMembers(topicOfKey(key));
+  return name === undefined ? undefined : topicKey(tenantOfKey(key), name);
+}
+
+export function nameOfMembers(topic: TopicName): TopicName | undefined {
+  return topic.startsWith(membersPrefix) ? (topic.slice(membersPrefix.length) as TopicName) : undefined;
+}
+
 /** `|` occurs in neither name, so that a key can be taken apart again. */
 export function topicKey(tenant: Tenant, topic: TopicName): TopicKey {
   return `${tenant}|${topic}` as TopicKey;

@@ -56,7 +56,24 @@ export const recordKinds = {
   userReceipt: 26,
   storeHeard: 27,
   logsForget: 28,
+  userResume: 29,
+  userPark: 30,
+  userTell: 31,
+  sessionReplace: 32,
+  topicEnter: 33,
+  topicLeave: 34,
+  topicMembers: 35,
+  userPresences: 36,
+  topicTyping: 37,
+  userTyping: 38,
+  shardQuery: 39,
 } as const;
+
+/**
+ * How a delivery leaves a shard: 'urgent' waits for no company; 'low' and 'typing' are dropped first, when their client or
+ * the ring does not keep up.
+ */
+export type DeliveryClass = 'normal' | 'urgent' | 'low' | 'typing';
 
 /** What a mark says of everything up to it. */
 export type ReceiptKind = 'delivered' | 'read';
@@ -93,6 +110,8 @@ export type AcceptedBody = [
   atMs: number | null,
 ];
 export type DoneBody = [ok: true];
+/** An object of the two ends, by wire/codec.ts. */
+export type ResultBody = [ok: true, result: Uint8Array];
 /** Of a subscription to a log. `frames` are what was missed, complete WebSocket frames of the lane, up to `replayedTo`. */
 export type JoinedBody = [
   ok: true,
@@ -110,7 +129,7 @@ export type RefusedBody = [ok: false, code: ErrorCode, message: string, retryAft
 
 /** Bodies by kind. `answer` closes a request of the same correlation. */
 export interface RecordBodies {
-  answer: AcceptedBody | DoneBody | JoinedBody | RefusedBody;
+  answer: AcceptedBody | DoneBody | ResultBody | JoinedBody | RefusedBody;
   topicSubscribe: [topic: TopicKey, ...LaneSpec, since: SinceBody | null];
   /** A lane that the home forgot when its thread was restarted; nobody waits for an answer. */
   topicResubscribe: [topic: TopicKey, ...LaneSpec];
@@ -125,17 +144,57 @@ export interface RecordBodies {
   /** To the home of who wrote it: `by` got or read the conversation up to that offset of the writer's inbox. */
   userReceipt: [user: UserKey, by: UserId, kind: ReceiptKind, offset: number];
   /** `frames` are complete WebSocket frames of one lane and flush, joined. */
-  topicDeliver: [topic: TopicKey, encoding: Encoding, filter: string, frameCount: number, frames: Uint8Array];
+  topicDeliver: [
+    topic: TopicKey,
+    encoding: Encoding,
+    filter: string,
+    frameCount: number,
+    frames: Uint8Array,
+    delivery: DeliveryClass,
+    upTo: number,
+  ];
   /** To the peer: deliveries of this lane were lost on the way, and none follow. */
   topicLost: [topic: TopicKey, ...LaneSpec];
-  userAttach: [user: UserKey, session: SessionId, encoding: Encoding, since: SinceBody | null];
+  userAttach: [
+    user: UserKey,
+    session: SessionId,
+    encoding: Encoding,
+    since: SinceBody | null,
+    tokenHash: string | null,
+  ];
+  /** The session is over, and nobody will resume it. */
   userDetach: [user: UserKey, session: SessionId];
+  /** What a session would be resumed with, when that has changed: a SessionTold, packed as an object. */
+  userTell: [user: UserKey, session: SessionId, told: Uint8Array];
+  /** The session lost its connection, and may be resumed. */
+  userPark: [user: UserKey, session: SessionId, told: Uint8Array];
+  /** `session` takes over what `former` was. Answered with a SessionTold. */
+  userResume: [user: UserKey, session: SessionId, former: SessionId, tokenHash: string];
+  /** Another connection takes this session over: it closes and parks. */
+  sessionReplace: [session: SessionId];
+  /** How users are: answered with their presences. Somebody of the tenant asks. */
+  userPresences: [users: UserKey[]];
+  /** A session is a member of a topic, or is so in another way; answered with who is there. */
+  topicEnter: [topic: TopicKey, user: UserId, session: SessionId, presence: Uint8Array];
+  /** `isLost`: the connection broke, and the member may come back. */
+  topicLeave: [topic: TopicKey, user: UserId, session: SessionId, isLost: boolean];
+  topicMembers: [topic: TopicKey, after: UserId | null, limit: number];
+  topicTyping: [topic: TopicKey, user: UserId, active: boolean];
+  userTyping: [to: UserKey, from: UserId, active: boolean];
+  /** A question about the sessions of a shard, for administrators: by its name in SessionQueries. */
+  shardQuery: [name: string, request: Uint8Array];
   /** To the recipient's home: asks to accept a message. `except` is the sending session, which gets a reply instead. */
   userDirect: [to: UserKey, sender: UserKey, except: SessionId | null, ...PublicationBody];
   /** To the sender's home: a message that was accepted and is not stored, for the sender's other devices. */
   userCopy: [sender: UserKey, to: UserId, except: SessionId | null, messageId: MessageId, ...PublicationBody];
   /** `inboxOffset`: of the last frame, where it is of the inbox; 0 where it has none. */
-  sessionDeliver: [sessions: SessionId[], inboxOffset: number, frameCount: number, frames: Uint8Array];
+  sessionDeliver: [
+    sessions: SessionId[],
+    inboxOffset: number,
+    frameCount: number,
+    frames: Uint8Array,
+    delivery: DeliveryClass,
+  ];
   /** What their inbox got was lost on the way, and nothing follows until they attach again. */
   sessionLost: [sessions: SessionId[]];
 

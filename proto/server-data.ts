@@ -2,7 +2,18 @@
  * Everything that the server says: one data schema per type. Append-only, as proto/data.ts.
  */
 import { errorCodes } from './error-codes.ts';
-import { epoch, event, offset, payload, position, priority, topic, user, withFields } from './fields.ts';
+import {
+  epoch,
+  event,
+  offset,
+  payload,
+  position,
+  priority,
+  topic,
+  user,
+  userPresence,
+  withFields,
+} from './fields.ts';
 import { Type } from './schema.ts';
 
 const storedFields = {
@@ -31,6 +42,11 @@ const replay = Type.Optional(
   Type.Literal(true, { description: 'You missed it: it follows a `Subscribe` with `since`.' }),
 );
 
+const memberCount = Type.Optional(
+  Type.Integer({ description: 'Members of the topic; more than a list holds are only counted.' }),
+);
+const presences = Type.Array(Type.Object(userPresence), { description: 'By name.' });
+
 const op = Type.String({ description: 'The command that this answers, or `Connect`, or `Subscription`.' });
 
 /** What the server sends. */
@@ -39,7 +55,9 @@ export const serverData = {
     [
       withFields('StatusConnect', 'First frame of a connection.', {
         op: Type.Literal('Connect', { description: 'The connection is authenticated and live.' }),
-        sessionId: Type.String({ description: 'Names this session in logs and administration.' }),
+        sessionId: Type.String({ description: 'Names this session, also in logs and administration.' }),
+        resumeToken: Type.String({ description: 'With `sessionId`, for `Resume` after a lost connection.' }),
+        resumeMs: Type.Integer({ description: 'A lost connection may be resumed for so long.' }),
         userId: user('Who the token says you are.'),
         tenant: Type.String({ description: 'All names live inside the tenant.' }),
         node: Type.String({ description: 'The server process.' }),
@@ -69,6 +87,28 @@ export const serverData = {
           Type.Boolean({
             description: 'With `since`: false says that nothing is replayed because it is out of reach.',
           }),
+        ),
+        members: Type.Optional(presences),
+        memberCount,
+      }),
+      withFields('StatusResume', 'The session was taken over; what it missed follows.', {
+        op: Type.Literal('Resume', { description: 'Answers `Resume`.' }),
+        resumed: Type.Boolean({ description: 'True.' }),
+        sessionId: Type.String({
+          description: 'Of the session now; the one that was resumed names it as well.',
+        }),
+        topics: Type.Array(
+          Type.Object({
+            topic: topic('A subscription that is back, or the inbox.'),
+            epoch,
+            offset,
+            recovered: Type.Boolean({
+              description: 'False: what was missed cannot be had, or nobody knows what that is.',
+            }),
+            members: Type.Optional(presences),
+            memberCount,
+          }),
+          { description: 'One that is not here any more is told of as `Subscription`.' },
         ),
       }),
       withFields('StatusUnsubscribe', 'Unsubscribed.', {
@@ -134,6 +174,29 @@ export const serverData = {
           { description: 'Those who said so, by name.' },
         ),
       }),
+      withFields('StatusTyping', 'It was taken.', {
+        op: Type.Literal('Typing', { description: 'Answers `Typing`.' }),
+        topic: Type.Optional(topic('The topic.')),
+        to: Type.Optional(user('The other user of the conversation.')),
+      }),
+      withFields('StatusPresence', 'It was taken.', {
+        op: Type.Literal('Presence', { description: 'Answers `Presence`.' }),
+        status: Type.String({ description: 'Of this device.' }),
+      }),
+      withFields('StatusPresenceList', 'How users are now.', {
+        op: Type.Union(
+          [
+            Type.Literal('PresenceSubscribe'),
+            Type.Literal('PresenceUnsubscribe'),
+            Type.Literal('PresenceQuery'),
+          ],
+          { description: 'The command.' },
+        ),
+        users: presences,
+        topic: Type.Optional(topic('Whose members they are.')),
+        memberCount,
+        hasMore: Type.Optional(Type.Boolean({ description: 'There are members behind the last one.' })),
+      }),
       withFields('StatusSubscription', 'Unasked: the server ended a subscription.', {
         op: Type.Literal('Subscription', { description: 'About a subscription, not an answer.' }),
         topic: topic('The topic.'),
@@ -188,6 +251,24 @@ export const serverData = {
       offset: Type.Integer({ description: 'Everything up to it.' }),
     },
   ),
+  Typing: withFields('Typing', 'Somebody is writing, or is not any more. Never stored, and may be dropped.', {
+    topic: Type.Optional(topic('Where.')),
+    from: Type.Optional(user('In the conversation with you.')),
+    user: user('Who.'),
+    active: Type.Boolean({ description: 'Ends by itself after 10 s.' }),
+  }),
+  Presence: withFields('Presence', 'How a user is now; of a large topic, how many are there.', {
+    user: Type.Optional(userPresence.user),
+    status: Type.Optional(userPresence.status),
+    lastSeen: userPresence.lastSeen,
+    devices: Type.Optional(userPresence.devices),
+    meta: userPresence.meta,
+    topic: Type.Optional(topic('Where, for members of a topic.')),
+    memberCount,
+    event: Type.Union([Type.Literal('join'), Type.Literal('leave'), Type.Literal('change')], {
+      description: 'What happened.',
+    }),
+  }),
   System: withFields('System', 'About the server or this connection.', {
     event: Type.Union(
       [

@@ -26,6 +26,7 @@ const layers: Record<string, number> = {
   },
   'src/links': 3,
   ...{ 'src/store': 4, 'src/log': 4 },
+  ...{ 'src/fanout': 4.2, 'src/presence': 4.4 },
   ...{ 'src/topic': 5, 'src/user': 5, 'src/session': 5 },
   'src/shard': 6,
   ...{ 'src/accept': 7, 'src/supervise': 7 },
@@ -35,7 +36,7 @@ const layers: Record<string, number> = {
 /** The primary knows shards by proto/control.ts only: of the layers below, these are closed to it. */
 const closedToPrimary = [
   ...['src/shard', 'src/session', 'src/topic', 'src/user', 'src/wire'],
-  ...['src/links', 'src/store', 'src/log'],
+  ...['src/links', 'src/store', 'src/log', 'src/fanout', 'src/presence'],
 ];
 
 /** Packages and the only places that may import them. */

@@ -2,7 +2,7 @@
 import { retentionMinMs } from './config-schema.ts';
 import type { Config } from './load-config.ts';
 
-/** A flush is delivered in pieces of up to so many bytes (topic/fanout.ts). */
+/** A flush is delivered in pieces of up to so many bytes (fanout/flush-batch.ts). */
 const deliveryBytesMin = 128 * 1024;
 
 /** The first complaint, as a sentence that names the settings; undefined when all is well. */

@@ -215,6 +215,24 @@ export const settings = {
     '60s',
     'A connection silent for so long closes with 4003; more than HEARTBEAT_INTERVAL.',
   ),
+  awayAfterMs: setting(
+    'AWAY_AFTER',
+    duration(1_000, 86_400_000),
+    '5m',
+    'A user whose clients say nothing for so long is away.',
+  ),
+  presenceGraceMs: setting(
+    'PRESENCE_GRACE',
+    duration(0, 60_000),
+    '3s',
+    'A user whose connection was lost is seen by others for so long: a reconnect does not flicker.',
+  ),
+  watchedUsersMax: setting(
+    'MAX_WATCHED_USERS',
+    integer(0, 100_000),
+    '1000',
+    'Users whose presence one connection follows.',
+  ),
   rateLimitEnabled: setting('RATE_LIMIT_ENABLED', flag, 'true', 'Limit what clients send.'),
   rateLimitConnection: setting(
     'RATE_LIMIT_CONNECTION',

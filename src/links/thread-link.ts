@@ -53,6 +53,17 @@ const whenFull: Record<RecordKind, Fullness> = {
   userReceipt: 'dropped',
   sessionDeliver: 'dropped',
   sessionLost: 'waits',
+  userResume: 'refused',
+  userPark: 'waits',
+  userTell: 'waits',
+  sessionReplace: 'waits',
+  topicEnter: 'refused',
+  topicLeave: 'waits',
+  topicMembers: 'refused',
+  userPresences: 'refused',
+  topicTyping: 'dropped',
+  userTyping: 'dropped',
+  shardQuery: 'refused',
 };
 
 export interface LinkMemory {

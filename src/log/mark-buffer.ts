@@ -33,6 +33,13 @@ export class MarkBuffer implements TimerEntry {
     return 'taken';
   }
 
+  /** The thread is about to end: all that waits, now. */
+  writeAll(): void {
+    if (this.#waiting.size === 0) return;
+    this.#ctx.store.ask('mark', { marks: [...this.#waiting.values()] }, () => {});
+    this.#waiting.clear();
+  }
+
   /** Called by the timer wheel. */
   onDeadline(): void {
     const batch = [...this.#waiting].slice(0, batchMax);

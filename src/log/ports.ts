@@ -11,7 +11,7 @@ import type { MarkBuffer } from './mark-buffer.ts';
 /** One object for all logs of a shard. */
 export interface LogContext {
   clock: Clock;
-  timers: Pick<TimerWheel, 'schedule'>;
+  timers: Pick<TimerWheel, 'schedule' | 'cancel'>;
   store: LogStore;
   windows: HotWindows;
   /** Gives entries their ids, before their place is known. */

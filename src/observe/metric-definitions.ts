@@ -77,6 +77,16 @@ export const metricDefinitions = {
   }),
   outboxBytes: gauge('outbox_bytes', 'Bytes waiting for slow clients now'),
   slowConsumers: counter('slow_consumers_total', 'Connections closed because their outbox passed its limit'),
+  sessionsDetached: gauge('sessions_detached', 'Sessions that lost their connection and may be resumed now'),
+  sessionResumes: counter('session_resumes_total', 'Commands Resume, by what became of them', {
+    name: 'outcome',
+    values: ['resumed', 'failed'],
+  }),
+  messagesDropped: counter(
+    'messages_dropped_total',
+    'Deliveries dropped because a client did not keep up or there were too many at once, by class',
+    { name: 'class', values: ['low', 'typing'] },
+  ),
   flushes: counter('flushes_total', 'Flushes of a shard'),
   writes: counter('socket_writes_total', 'Writes to client sockets: one per connection and flush'),
   ringRecords: counter('ring_records_total', 'Records written to rings'),

@@ -19,10 +19,18 @@ import {
   userKey,
   userOfKey,
 } from '#proto/names.ts';
-import type { LaneSpec } from '#proto/record.ts';
+import type { DeliveryClass, LaneSpec } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
+import type { SessionTold } from '../presence/session-told.ts';
 import type { Answer, Joined, Position, Since } from '../wire/message.ts';
-import type { AnswerReceiver, Correlation, Requested, SessionContext, Subscriber } from './ports.ts';
+import type {
+  AnswerReceiver,
+  AttachingSession,
+  Correlation,
+  Requested,
+  SessionContext,
+  Subscriber,
+} from './ports.ts';
 import { Recovery, type RecoveryContext, type RecoverySource } from './recovery.ts';
 
 /** How soon a home that was not reachable is told again, milliseconds. */
@@ -31,6 +39,8 @@ const retryMs = 500;
 export interface AttachedSession extends Subscriber {
   readonly id: SessionId;
   readonly encoding: Encoding;
+  /** Of its resume token. */
+  readonly tokenHash: string;
   readonly isOpen: boolean;
   /** `Connect` was sent. */
   readonly isLive: boolean;
@@ -61,6 +71,9 @@ export class Attachment implements Subscriber, AnswerReceiver {
   #inboxAtStart: Position | undefined;
   /** Of the youngest entry of the inbox that the client has. */
   #inboxOffset = 0;
+  /** Of the youngest entry that it surely has, and of the youngest that went before the last ping. */
+  #inboxSure = 0;
+  #inboxPinged = 0;
   /** While it catches up with what the inbox got when its home was away. */
   #recovery: Recovery | undefined;
 
@@ -110,11 +123,31 @@ export class Attachment implements Subscriber, AnswerReceiver {
     this.attach();
   }
 
-  /** A home that was never told need not be told of the end. */
-  detach(): void {
-    if (this.#hasAskedUser) this.#ctx.users.detach(this.#user, this.#session.id);
+  /** With `told` it may be resumed. A home that was never told need not be told of the end. */
+  detach(told: SessionTold | undefined): void {
+    if (this.#hasAskedUser && told === undefined) this.#ctx.users.detach(this.#user, this.#session.id);
+    else if (told !== undefined) this.#ctx.users.park(this.#user, this.#session.id, told);
     this.#recovery?.stop();
     this.#ctx.topics.unsubscribe(this.#everyone, this.#lane, this);
+  }
+
+  tell(told: SessionTold): void {
+    this.#ctx.users.tell(this.#user, this.#session.id, told);
+  }
+
+  onPing(): void {
+    this.#inboxPinged = this.#inboxOffset;
+  }
+
+  onPong(): void {
+    this.#inboxSure = this.#inboxPinged;
+  }
+
+  /** How far the client is with the inbox: what it surely has, or also what was sent to it. */
+  inboxPosition(isSure: boolean): Position | undefined {
+    const { offset, epoch } = this.#inboxAtStart ?? {};
+    if (epoch === undefined || offset === undefined) return undefined;
+    return { offset: Math.max(offset, isSure ? this.#inboxSure : this.#inboxOffset), epoch };
   }
 
   /** The thread of `home` was restarted. (Lanes are told to it by the topic port, for all their subscribers at once.) */
@@ -133,8 +166,8 @@ export class Attachment implements Subscriber, AnswerReceiver {
   }
 
   /** Who has not heard `Connect` is not connected yet. */
-  deliver(frames: Uint8Array, frameCount: number): void {
-    if (this.#session.isLive) this.#session.deliver(frames, frameCount);
+  deliver(frames: Uint8Array, frameCount: number, delivery: DeliveryClass): void {
+    if (this.#session.isLive) this.#session.deliver(frames, frameCount, delivery);
   }
 
   /** What everyone gets is volatile. */
@@ -211,7 +244,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
 /** The inbox as something to catch up with. */
 export function inboxSource(
   user: UserKey,
-  session: { id: SessionId; encoding: Encoding },
+  session: AttachingSession,
   { users }: Pick<SessionContext, 'users'>,
   events: Pick<RecoverySource, 'onLive' | 'onLost'>,
 ): RecoverySource {

@@ -15,6 +15,8 @@ export type DueEvent =
   | 'token_expired'
   | 'token_expiring'
   | 'attach'
+  | 'tell'
+  | 'idle'
   | 'ping';
 
 export interface DeadlineOwner {
@@ -30,16 +32,44 @@ export class Deadlines implements TimerEntry {
   #lastPingMs: number;
   /** When to tell the homes of the session again; Infinity: not before one of them asks for it. */
   #attachAtMs = Number.POSITIVE_INFINITY;
+  /** When to tell the user's home what has changed of the session; Infinity: nothing has. */
+  #tellAtMs = Number.POSITIVE_INFINITY;
+  #lastActiveMs: number;
+  /** The user does nothing, and that was said. */
+  #isIdle = false;
 
   constructor(owner: DeadlineOwner, ctx: Pick<SessionContext, 'clock' | 'timers' | 'limits'>) {
     this.#owner = owner;
     this.#ctx = ctx;
     this.#lastHeardMs = ctx.clock.monotonicMs();
     this.#lastPingMs = this.#lastHeardMs;
+    this.#lastActiveMs = this.#lastHeardMs;
   }
 
   onHeard(): void {
     this.#lastHeardMs = this.#ctx.clock.monotonicMs();
+  }
+
+  /** The client said something, which is more than a sign of life. True when its user was idle. */
+  onActive(): boolean {
+    this.onHeard();
+    this.#lastActiveMs = this.#lastHeardMs;
+    const wasIdle = this.#isIdle;
+    this.#isIdle = false;
+    if (wasIdle) this.reschedule();
+    return wasIdle;
+  }
+
+  /** Monotonic, milliseconds. */
+  get lastActiveMs(): number {
+    return this.#lastActiveMs;
+  }
+
+  /** Once, however often it is asked for in the meantime. */
+  tellAfter(waitMs: number): void {
+    if (this.#tellAtMs < Number.POSITIVE_INFINITY) return;
+    this.#tellAtMs = this.#ctx.clock.monotonicMs() + waitMs;
+    this.reschedule();
   }
 
   attachAfter(waitMs: number): void {
@@ -66,6 +96,8 @@ export class Deadlines implements TimerEntry {
     const event = this.#dueEvent(this.#owner.phase, this.#ctx.limits);
     if (event === 'ping') this.#lastPingMs = this.#ctx.clock.monotonicMs();
     if (event === 'attach') this.#attachAtMs = Number.POSITIVE_INFINITY;
+    if (event === 'tell') this.#tellAtMs = Number.POSITIVE_INFINITY;
+    if (event === 'idle') this.#isIdle = true;
     if (event !== undefined) this.#owner.onDue(event);
     this.reschedule();
   }
@@ -81,6 +113,9 @@ export class Deadlines implements TimerEntry {
       if (!phase.isExpiryAnnounced && untilExpiryMs <= expiryNoticeMs) return 'token_expiring';
     }
     if (nowMs >= this.#attachAtMs) return 'attach';
+    if (nowMs >= this.#tellAtMs) return 'tell';
+    if (!this.#isIdle && phase.name === 'live' && nowMs - this.#lastActiveMs >= limits.awayAfterMs)
+      return 'idle';
     return nowMs - this.#lastPingMs >= limits.heartbeatIntervalMs ? 'ping' : undefined;
   }
 
@@ -90,9 +125,11 @@ export class Deadlines implements TimerEntry {
       this.#lastPingMs + limits.heartbeatIntervalMs,
       this.#lastHeardMs + limits.clientTimeoutMs,
       this.#attachAtMs,
+      this.#tellAtMs,
     ];
     if (phase.name === 'connecting') candidates.push(phase.deadlineMs);
     if (phase.name === 'live') {
+      if (!this.#isIdle) candidates.push(this.#lastActiveMs + limits.awayAfterMs);
       const untilExpiryMs = phase.identity.expiresAtMs - this.#ctx.clock.wallMs();
       candidates.push(nowMs + untilExpiryMs - (phase.isExpiryAnnounced ? 0 : expiryNoticeMs));
     }

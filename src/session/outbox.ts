@@ -4,7 +4,9 @@
  * Never blocks and never drops silently: past `bytesMax` it answers 'slow' and the session decides. [SES3]
  * Bytes and not messages: one image of 60 kB hurts more than five hundred cursors.
  */
-import type { SchedulePort, SessionCounters, Transport, Writable } from './ports.ts';
+import type { TimerEntry } from '#kit/timer-wheel.ts';
+import type { DeliveryClass } from '#proto/record.ts';
+import type { SessionContext, Transport, Writable } from './ports.ts';
 
 /**
  * So much is written without waiting for the end of the turn: what the kernel takes at once must not count against a
@@ -12,12 +14,19 @@ import type { SchedulePort, SessionCounters, Transport, Writable } from './ports
  */
 const earlyWriteBytes = 64 * 1024;
 
-export interface OutboxContext {
-  schedule: SchedulePort;
-  counters: SessionCounters;
+/** With so much of its bytes on their way, what may be dropped is. */
+const lossyShare = 1 / 4;
+/** So much is held back at most. */
+const heldShare = 1 / 2;
+
+export interface OutboxLimits {
+  bytesMax: number;
+  batchMs: number;
 }
 
-export class Outbox implements Writable {
+export type OutboxContext = Pick<SessionContext, 'schedule' | 'counters' | 'clock' | 'timers'>;
+
+export class Outbox implements Writable, TimerEntry {
   readonly #transport: Transport;
   readonly #ctx: OutboxContext;
   readonly #bytesMax: number;
@@ -30,10 +39,17 @@ export class Outbox implements Writable {
   #frameCount = 0;
   /** The duty cycle has it on its list of this turn. */
   #isWriteRequested = false;
+  /** What comes waits for something that must go before it. */
+  #isHeld = false;
+  /** Of a client that asked for it: so long frames wait for others, milliseconds. */
+  readonly #batchMs: number;
+  /** Its wait has begun. */
+  #isBatching = false;
 
-  constructor(transport: Transport, bytesMax: number, ctx: OutboxContext) {
+  constructor(transport: Transport, { bytesMax, batchMs }: OutboxLimits, ctx: OutboxContext) {
     this.#transport = transport;
     this.#bytesMax = bytesMax;
+    this.#batchMs = batchMs;
     this.#ctx = ctx;
   }
 
@@ -42,20 +58,61 @@ export class Outbox implements Writable {
     return this.#queuedBytes + this.#transport.bufferedBytes();
   }
 
-  push(frames: Uint8Array, frameCount: number): 'queued' | 'slow' {
-    if (this.pendingBytes + frames.length > this.#bytesMax) return 'slow';
+  /** 'dropped': it may be, and the client does not keep up. [SES6] */
+  push(frames: Uint8Array, frameCount: number, delivery: DeliveryClass): 'queued' | 'dropped' | 'slow' {
+    const pendingBytes = this.pendingBytes + frames.length;
+    if (delivery !== 'normal' && delivery !== 'urgent' && pendingBytes > this.#bytesMax * lossyShare) {
+      this.#ctx.counters.dropped(delivery, frameCount);
+      return 'dropped';
+    }
+    if (pendingBytes > this.#bytesMax) return 'slow';
     this.#append(frames);
     this.#queuedBytes += frames.length;
     this.#frameCount += frameCount;
-    if (this.#queuedBytes >= earlyWriteBytes) this.#writeAll();
-    else this.#requestWrite();
+    this.#goOn(delivery);
     return 'queued';
   }
 
   /** Everything that waits, in one write. Called by the duty cycle, and before a close frame. */
   write(): void {
     this.#isWriteRequested = false;
+    if (!this.#isHeld) this.#writeAll();
+  }
+
+  /** What comes from now on waits for `release`. Of too much the first is let go before. */
+  hold(): void {
     this.#writeAll();
+    this.#isHeld = true;
+  }
+
+  /** `first` goes before everything that was held. */
+  release(first: Uint8Array): void {
+    const held = this.#isHeld ? this.#waiting : undefined;
+    this.#isHeld = false;
+    if (held === undefined) this.#append(first);
+    else this.#waiting = Array.isArray(held) ? [first, ...held] : [first, held];
+    this.#queuedBytes += first.length;
+    this.#frameCount++;
+    this.#requestWrite();
+  }
+
+  /** Called by the timer wheel: the batch is complete. */
+  onDeadline(): void {
+    this.#isBatching = false;
+    this.write();
+  }
+
+  #goOn(delivery: DeliveryClass): void {
+    if (this.#isHeld) {
+      if (this.#queuedBytes > this.#bytesMax * heldShare) this.#isHeld = false;
+      else return;
+    }
+    if (this.#queuedBytes >= earlyWriteBytes) this.#writeAll();
+    else if (this.#batchMs === 0 || delivery === 'urgent') this.#requestWrite();
+    else if (!this.#isBatching) {
+      this.#isBatching = true;
+      this.#ctx.timers.schedule(this.#ctx.clock.monotonicMs() + this.#batchMs, this);
+    }
   }
 
   /** The connection is over, or too slow: what waits is given up. */

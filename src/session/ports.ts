@@ -6,9 +6,11 @@ import type { CloseName } from '#proto/close-codes.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import type { ErrorCode } from '#proto/error-codes.ts';
 import type { SessionId, ShardId, TopicKey, TopicName, UserId, UserKey } from '#proto/names.ts';
-import type { LaneSpec, ReceiptKind } from '#proto/record.ts';
+import type { DeliveryClass, LaneSpec, ReceiptKind } from '#proto/record.ts';
 import type { TokenVerifier } from '../auth/verify-token.ts';
 import type { QueryRequest } from '../log/ports.ts';
+import type { DevicePresence } from '../presence/device-presence.ts';
+import type { SessionName, SessionTold } from '../presence/session-told.ts';
 import type { BucketRate } from '../protect/token-bucket.ts';
 import type { TopicClass } from '../routing/topic-class.ts';
 import type { StoreQueryName } from '../store/history-store.ts';
@@ -25,7 +27,9 @@ export interface SessionContext {
   tokens: TokenVerifier;
   topics: TopicPort;
   users: UserPort;
+  presence: PresencePort;
   history: HistoryPort;
+  resumeTokens: ResumeTokens;
   /** What a topic promises, by the rules of the configuration. */
   classOf(topic: TopicName): TopicClass;
   /** What is durable is taken, as far as this shard knows. */
@@ -42,6 +46,12 @@ export interface SessionLimits {
   outboxBytesMax: number;
   heartbeatIntervalMs: number;
   clientTimeoutMs: number;
+  /** A user who does nothing for so long is away, milliseconds. */
+  awayAfterMs: number;
+  /** Users whose presence one connection follows. */
+  watchedUsersMax: number;
+  /** A lost connection may be resumed for so long, milliseconds. */
+  sessionTtlMs: number;
   /** Undefined: no limit. */
   envelopeRate: BucketRate | undefined;
 }
@@ -80,9 +90,12 @@ export interface AnswerReceiver {
   onAnswer(correlation: Correlation, answer: Answer): void;
 }
 
+/** Who does not want to know. */
+export const nobody: AnswerReceiver = { onAnswer() {} };
+
 /** Who gets the frames of a lane. */
 export interface Subscriber {
-  deliver(frames: Uint8Array, frameCount: number): void;
+  deliver(frames: Uint8Array, frameCount: number, delivery: DeliveryClass): void;
   /** Something of a topic that is stored was lost on its way here, and nothing follows. */
   onLost(topic: TopicName, reason: string): void;
 }
@@ -101,6 +114,8 @@ export interface TopicPort {
   ): Requested;
   /** Also for a subscription that is still pending. */
   unsubscribe(topic: TopicKey, lane: LaneSpec, subscriber: Subscriber): void;
+  /** Of the last message that the lane's subscribers got here; 0 where none had one. */
+  deliveredUpTo(topic: TopicKey, lane: LaneSpec): number;
   publish(topic: TopicKey, message: Message, receiver: AnswerReceiver): Requested;
   amend(topic: TopicKey, amendment: Amendment, receiver: AnswerReceiver): Requested;
   /** `user` has everything of the topic up to `offset`. */
@@ -132,11 +147,18 @@ export interface UserPort {
    */
   attach(
     user: UserKey,
-    session: { id: SessionId; encoding: Encoding },
+    session: AttachingSession,
     since: Since | undefined,
     receiver: AnswerReceiver,
   ): Requested;
+  /** The session is over, and nobody will resume it. */
   detach(user: UserKey, session: SessionId): void;
+  /** What the session would be resumed with has changed. */
+  tell(user: UserKey, session: SessionId, told: SessionTold): void;
+  /** The session lost its connection. */
+  park(user: UserKey, session: SessionId, told: SessionTold): void;
+  /** `session` goes on where `former` ended; answered with a `result`, what that had told. */
+  resume(user: UserKey, session: SessionId, former: SessionName, receiver: AnswerReceiver): Requested;
   /** `session` is the sending one, which gets no copy; null when it is not a session. */
   direct(
     to: UserKey,
@@ -149,6 +171,39 @@ export interface UserPort {
   amend(user: UserKey, other: UserKey, amendment: Amendment, receiver: AnswerReceiver): Requested;
   /** The user has everything of the own inbox up to `offset`. */
   mark(user: UserKey, mark: LogMark, receiver: AnswerReceiver): Requested;
+}
+
+export interface AttachingSession {
+  id: SessionId;
+  encoding: Encoding;
+  /** Of its resume token. */
+  tokenHash: string;
+}
+
+/** Who is there, and who is writing. */
+export interface PresencePort {
+  /** Answered with a `result`: UserPresence of each, in the order asked. */
+  users(users: readonly UserKey[], receiver: AnswerReceiver): Requested;
+  /** A member comes, or is there in another way; answered with a `result`, a MembersPage. */
+  enter(topic: TopicKey, member: TopicMember, receiver: AnswerReceiver): Requested;
+  /** `isLost`: the connection broke, and the member may come back. */
+  leave(topic: TopicKey, user: UserId, session: SessionId, isLost: boolean): void;
+  /** Answered with a `result`, a MembersPage. */
+  members(topic: TopicKey, after: UserId | undefined, limit: number, receiver: AnswerReceiver): Requested;
+  typingInTopic(topic: TopicKey, user: UserId, isActive: boolean): void;
+  typingTo(to: UserKey, from: UserId, isActive: boolean): void;
+}
+
+export interface TopicMember {
+  user: UserId;
+  session: SessionId;
+  presence: DevicePresence;
+}
+
+/** Makes the proofs that clients resume their sessions with. */
+export interface ResumeTokens {
+  next(): string;
+  hashOf(token: string): string;
 }
 
 /** How a session asks for its turn. */
@@ -179,6 +234,8 @@ export interface SessionCounters {
   mailboxFull(outcome: 'paused' | 'refused'): void;
   wrote(): void;
   slowConsumer(): void;
+  /** Not delivered because the client does not keep up. */
+  dropped(delivery: 'low' | 'typing', frames: number): void;
   failed(): void;
 }
 

@@ -8,6 +8,7 @@ import type { Encoding } from '#proto/envelope.ts';
 import { errorCodes } from '#proto/error-codes.ts';
 import { historyPageMax } from '#proto/limits.ts';
 import { type TopicKey, topicOfKey } from '#proto/names.ts';
+import type { DeliveryClass } from '#proto/record.ts';
 import { replayOfPage } from '../log/replay.ts';
 import type { Filter } from '../routing/filter.ts';
 import type { Page } from '../store/history-store.ts';
@@ -23,7 +24,7 @@ export interface RecoveringSession {
   readonly encoding: Encoding;
   readonly isOpen: boolean;
   readonly outboxBytes: number;
-  deliver: (frames: Uint8Array, frameCount: number) => void;
+  deliver: (frames: Uint8Array, frameCount: number, delivery: DeliveryClass) => void;
 }
 
 export type RecoveryContext = Pick<SessionContext, 'clock' | 'timers' | 'history' | 'limits'>;
@@ -64,6 +65,11 @@ export class Recovery implements AnswerReceiver, TimerEntry {
 
   stop(): void {
     this.#isOver = true;
+  }
+
+  /** Of the last entry that is on its way to the client. */
+  get offset(): number {
+    return this.#since.offset;
   }
 
   onAnswer(_correlation: Correlation, answer: Answer): void {
@@ -126,7 +132,7 @@ export class Recovery implements AnswerReceiver, TimerEntry {
 
   #deliver({ upTo, frameCount, frames }: Replay): void {
     this.#since = { ...this.#since, offset: upTo };
-    if (frameCount > 0) this.#session.deliver(frames, frameCount);
+    if (frameCount > 0) this.#session.deliver(frames, frameCount, 'normal');
   }
 
   #finish(offset: number): void {

@@ -38,6 +38,23 @@ export class Replies {
     if (id !== undefined) this.send('Status', id, { op: type, ...data });
   }
 
+  /** The same, for whoever puts it before something else; empty for a command without an id. */
+  statusFrame({ type, id }: ClientEnvelope, data: object): Uint8Array {
+    if (id === undefined) return new Uint8Array();
+    const envelope = {
+      type: 'Status' as const,
+      id,
+      data: { op: type, ...data },
+      timestamp: this.#ctx.clock.wallMs(),
+    };
+    return encodeEnvelope(envelope, this.#session.encoding);
+  }
+
+  /** How a user is now, who may have changed while nobody told this client. */
+  presence(presence: object): void {
+    this.send('Presence', undefined, { ...presence, event: 'change' });
+  }
+
   error(subject: Subject, { code, message, retryAfterMs }: Refusal): void {
     const op = subject.op ?? subject.type;
     this.#ctx.counters.errored(code);
@@ -51,11 +68,17 @@ export class Replies {
   }
 
   /** The first frame of a connection. */
-  connected(session: SessionId, { userId, tenant }: Identity, inbox: Position | undefined): void {
+  connected(
+    session: { id: SessionId; resumeToken: string },
+    { userId, tenant }: Identity,
+    inbox: Position | undefined,
+  ): void {
     const { limits, node } = this.#ctx;
     this.send('Status', undefined, {
       op: 'Connect',
-      sessionId: session,
+      sessionId: session.id,
+      resumeToken: session.resumeToken,
+      resumeMs: limits.sessionTtlMs,
       userId,
       tenant,
       node: node.nodeId,
@@ -84,6 +107,6 @@ export class Replies {
   send(type: ServerType, id: string | undefined, data: object): void {
     const timestamp = this.#ctx.clock.wallMs();
     const envelope = id === undefined ? { type, data, timestamp } : { type, id, data, timestamp };
-    this.#session.deliver(encodeEnvelope(envelope, this.#session.encoding), 1);
+    this.#session.deliver(encodeEnvelope(envelope, this.#session.encoding), 1, 'urgent');
   }
 }

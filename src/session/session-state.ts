@@ -1,11 +1,15 @@
 /** What a session can be, and what it remembers while it is. */
 
 import type { ClientEnvelope } from '#proto/data.ts';
-import type { TopicKey } from '#proto/names.ts';
+import type { TopicKey, UserId } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
+import type { DevicePresence } from '../presence/device-presence.ts';
+import type { MembersPage } from '../presence/presence-board.ts';
+import type { SessionName } from '../presence/session-told.ts';
 import type { FoundMessage } from '../store/history-store.ts';
 import type { Since } from '../wire/message.ts';
+import type { Outcome } from './outcome.ts';
 import type { Recovery } from './recovery.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
@@ -32,6 +36,12 @@ export interface LivePhase {
   inboxRecovery: Recovery | 'asked' | undefined;
   /** `System token_expiring` was sent for this token. */
   isExpiryAnnounced: boolean;
+  /** How the user is on this device. */
+  presence: DevicePresence;
+  /** Users whose presence it follows; undefined: none. */
+  watching: Set<UserId> | undefined;
+  /** The session that this one took over. */
+  former: SessionName | undefined;
 }
 
 export interface Subscription {
@@ -39,6 +49,21 @@ export interface Subscription {
   lane: LaneSpec;
   /** While it catches up. */
   recovery: Recovery | undefined;
+  /** Others see that the user is there, and the client sees the others. */
+  isMember: boolean;
+  /** Of a topic with a log, from the answer of its home on. */
+  taken: TakenPosition | undefined;
+}
+
+/** How far the client has come with a log. */
+export interface TakenPosition {
+  epoch: string;
+  /** Where it began to get what comes by itself. */
+  joined: number;
+  /** What it surely has: it has answered a ping that was sent behind it. */
+  sure: number;
+  /** What went before the last ping. */
+  pinged: number;
 }
 
 /** A command whose answer is on its way; `subscription` is what a `Subscribe` waits for. */
@@ -49,4 +74,10 @@ export interface WaitingCommand {
   since?: Since | undefined;
   /** What an `Edit`, a `Delete` or a `DeliveryStatus` is about, once it was found. */
   found?: FoundMessage[];
+  /** Who else is in the topic that a `Subscribe` with presence is about, once it has been entered. */
+  members?: MembersPage;
+  /** Who wants to know what becomes of it, where that is not the client. */
+  onOutcome?: OnOutcome;
 }
+
+export type OnOutcome = (outcome: Outcome) => void;

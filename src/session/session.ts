@@ -1,5 +1,5 @@
 /**
- * The actor over one connection: takes its envelopes one at a time, answers each exactly once, delivers what it subscribed.
+ * The actor over one connection: from its token to its end. What it says is commands.ts, what it gets is outbox.ts.
  * Thread: the shard that has the connection. Called by shard/upgrade.ts (bytes, end of the connection), the duty cycle
  * (slices, writes), and the subscriber table (deliveries).
  * The only writer of its phase. Never waits: what a home elsewhere must answer comes back through `onAnswer`.
@@ -8,49 +8,69 @@ import { assertNever } from '#kit/assert.ts';
 import { type CloseName, closeCodes } from '#proto/close-codes.ts';
 import type { ClientEnvelope } from '#proto/data.ts';
 import type { Encoding } from '#proto/envelope.ts';
-import { type Refusal, refusal } from '#proto/error-codes.ts';
+import type { Refusal } from '#proto/error-codes.ts';
 import { authTimeoutMs } from '#proto/limits.ts';
-import { inboxOf, type SessionId, type ShardId, type TopicName, userOfKey } from '#proto/names.ts';
+import {
+  inboxOf,
+  nameOfMembers,
+  type SessionId,
+  type ShardId,
+  type TopicName,
+  userOfKey,
+} from '#proto/names.ts';
+import type { DeliveryClass } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
-import { type Decoded, decodeFrame } from '../wire/decode-frame.ts';
+import { type DevicePresence, plainPresence } from '../presence/device-presence.ts';
 import type { Answer, Position } from '../wire/message.ts';
 import { type AttachedSession, Attachment } from './attachment.ts';
+import { type CommandOwner, Commands } from './commands.ts';
 import { type DeadlineOwner, Deadlines, type DueEvent } from './deadlines.ts';
-import { EnvelopeGate } from './envelope-gate.ts';
-import { sessionHandlers } from './handlers/index.ts';
-import { Mailbox } from './mailbox.ts';
 import { Outbox } from './outbox.ts';
-import { type Handler, type LiveSession, type Outcome, refuse } from './outcome.ts';
+import type { LiveSession } from './outcome.ts';
 import type { AnswerReceiver, Correlation, SessionContext, Transport } from './ports.ts';
-import { Replies, type Subject } from './replies.ts';
-import type { SessionPhase, Subscription } from './session-state.ts';
-import { Subscriptions } from './subscriptions.ts';
-import { WaitingCommands, waitingMax } from './waiting-commands.ts';
+import { Replies } from './replies.ts';
+import type { LivePhase, OnOutcome, SessionPhase, Subscription } from './session-state.ts';
+import { endSubscription, type PositionsAsOf, Subscriptions } from './subscriptions.ts';
+import { enterAgain, leaveTopics, positionsAfter, toldOf } from './telling.ts';
 
-export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
+/** What changed of a session waits so long for more of it, before its user's home is told. Milliseconds. */
+const tellAfterMs = 250;
+/** The client closes for good (RFC 6455, 7.4.1: the purpose of the connection is fulfilled). */
+const closedByClient = 1000;
+
+/** Complete frames for one session. */
+export interface DirectFrames {
+  frameCount: number;
+  frames: Uint8Array;
+  delivery: DeliveryClass;
+}
+
+export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, CommandOwner {
   readonly id: SessionId;
   readonly encoding: Encoding;
   readonly #transport: Transport;
   readonly #ctx: SessionContext;
-  readonly #mailbox = new Mailbox();
-  readonly #gate: EnvelopeGate;
+  readonly #commands: Commands;
   readonly #outbox: Outbox;
-  readonly #replies: Replies;
+  /** What the session itself says to its client. */
+  readonly replies: Replies;
   readonly #deadlines: Deadlines;
   #phase: SessionPhase;
   /** From the first good token on. */
   #attachment: Attachment | undefined;
-  readonly #waiting = new WaitingCommands();
-  #isReadingPaused = false;
+  #resumeToken = '';
+  /** Of the resume token; empty before the session has a user. */
+  #tokenHash = '';
 
-  constructor(id: SessionId, encoding: Encoding, transport: Transport, ctx: SessionContext) {
+  /** `batchMs`: the client asked that frames wait for each other so long. */
+  constructor(id: SessionId, encoding: Encoding, transport: Transport, ctx: SessionContext, batchMs = 0) {
     this.id = id;
     this.encoding = encoding;
     this.#transport = transport;
     this.#ctx = ctx;
-    this.#outbox = new Outbox(transport, ctx.limits.outboxBytesMax, ctx);
-    this.#replies = new Replies(this, ctx);
-    this.#gate = new EnvelopeGate(ctx);
+    this.#outbox = new Outbox(transport, { bytesMax: ctx.limits.outboxBytesMax, batchMs }, ctx);
+    this.replies = new Replies(this, ctx);
+    this.#commands = new Commands(this, ctx);
     this.#phase = { name: 'connecting', deadlineMs: ctx.clock.monotonicMs() + authTimeoutMs };
     this.#deadlines = new Deadlines(this, ctx);
     ctx.counters.opened();
@@ -69,6 +89,20 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     return this.#phase.name === 'live';
   }
 
+  get tokenHash(): string {
+    return this.#tokenHash;
+  }
+
+  /** Monotonic, milliseconds: when the client last said something. */
+  get lastActiveMs(): number {
+    return this.#deadlines.lastActiveMs;
+  }
+
+  /** Envelopes that wait to be handled. */
+  get mailboxSize(): number {
+    return this.#commands.waitingCount;
+  }
+
   /** The end of the inbox when this session began; undefined where it is not stored, or was not known. */
   get inboxAtStart(): Position | undefined {
     return this.#attachment?.inboxAtStart;
@@ -83,6 +117,8 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   authenticate(identity: Identity, command?: ClientEnvelope): void {
     if (this.#phase.name !== 'connecting') return;
     this.#phase = { name: 'attaching', identity, command };
+    this.#resumeToken = this.#ctx.resumeTokens.next();
+    this.#tokenHash = this.#ctx.resumeTokens.hashOf(this.#resumeToken);
     this.#attachment = new Attachment(this, identity, this.#ctx);
     this.#attachment.attach();
   }
@@ -95,16 +131,8 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   /** A frame arrived. `ownedBytes` are kept: binary values are views of them. */
   onFrame(ownedBytes: Uint8Array): void {
     if (!this.isOpen) return;
-    this.onHeard();
-    const decoded = decodeFrame(ownedBytes, this.encoding);
-    this.#ctx.counters.received(decoded.length, ownedBytes.length);
-    if (this.#gate.isPatienceOver(decoded)) return this.close('protocol_error');
-    for (const entry of decoded) {
-      if (!this.isOpen) return; // a refusal found the client too slow
-      this.#accept(entry);
-    }
-    if (this.#mailbox.shouldPause && !this.#isReadingPaused) this.#pauseReading();
-    this.#ctx.schedule.requestSlice(this);
+    if (this.#deadlines.onActive()) this.#setIdle(false);
+    this.#commands.onFrame(ownedBytes, this.encoding);
   }
 
   /** Any sign of life. */
@@ -112,44 +140,51 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     this.#deadlines.onHeard();
   }
 
-  /** Handles up to `envelopesMax`; true while more wait that can be handled. */
+  /** It has got everything that was sent before the last ping. */
+  onPong(): void {
+    this.onHeard();
+    this.#attachment?.onPong();
+    if (this.#phase.name === 'live') this.#phase.subscriptions.onPong();
+  }
+
+  /** Called by the duty cycle; true while more wait that can be handled. */
   runSlice(envelopesMax: number): boolean {
-    for (let count = 0; count < envelopesMax; count++) {
-      if (this.#phase.name !== 'live' && this.#phase.name !== 'connecting') return false;
-      const entry = this.#mailbox.take();
-      if (entry === undefined) break;
-      this.#ctx.counters.mailbox(-1);
-      this.#guarded(entry.ok ? entry.envelope : entry, () => this.#handle(entry));
-    }
-    if (this.#isReadingPaused && this.#mailbox.mayResume) this.#resumeReading();
-    return this.#mailbox.size > 0;
+    return this.#commands.runSlice(envelopesMax);
   }
 
   /** The home of a pending request has answered. */
   onAnswer(correlation: Correlation, answer: Answer): void {
-    const waiting = this.#waiting.take(correlation);
-    const live = this.#live();
-    if (waiting === undefined || live === undefined) return;
-    const { envelope } = waiting;
-    const handler = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
-    this.#guarded(envelope, () =>
-      this.#apply(envelope, handler.finish?.(live, waiting, answer, this.#ctx) ?? { do: 'nothing' }),
-    );
+    this.#commands.onAnswer(correlation, answer);
+  }
+
+  /** A command of the server's own, in the client's stead; `onOutcome` is told what becomes of it, once. */
+  run(envelope: ClientEnvelope, onOutcome: OnOutcome): void {
+    this.#commands.run(envelope, onOutcome);
   }
 
   /** Frames of a lane. */
-  deliver(frames: Uint8Array, frameCount: number): void {
+  deliver(frames: Uint8Array, frameCount: number, delivery: DeliveryClass): void {
     if (!this.isOpen) return;
-    if (this.#outbox.push(frames, frameCount) === 'slow') {
+    if (this.#outbox.push(frames, frameCount, delivery) === 'slow') {
       this.#ctx.counters.slowConsumer();
       this.close('slow_consumer');
     }
   }
 
   /** By the user's home; `inboxOffset` is the place of the last one in the inbox, 0 where it is not stored. */
-  deliverDirect(frames: Uint8Array, frameCount: number, inboxOffset: number): void {
+  deliverDirect({ frames, frameCount, delivery }: DirectFrames, inboxOffset: number): void {
     this.#attachment?.onInboxDelivered(inboxOffset);
-    this.deliver(frames, frameCount);
+    this.deliver(frames, frameCount, delivery);
+  }
+
+  /** What comes from now on waits for `releaseFrames`. */
+  holdFrames(): void {
+    this.#outbox.hold();
+  }
+
+  /** The reply to `envelope`, and behind it what was held. */
+  releaseFrames(envelope: ClientEnvelope, data: object): void {
+    if (this.isOpen) this.#outbox.release(this.replies.statusFrame(envelope, data));
   }
 
   onInboxLost(): void {
@@ -159,41 +194,44 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
   onInboxHole(): void {
     const { user } = this.#attachment as Attachment;
     const reason = 'some of what came is not kept any more; what comes from now on is delivered';
-    this.#replies.subscriptionEnded(inboxOf(userOfKey(user)), reason);
+    this.replies.subscriptionEnded(inboxOf(userOfKey(user)), reason);
   }
 
-  /** The server ends a subscription, and says why: what was lost would be a hole. [DUR5] */
-  onLost(topic: TopicName, reason: string): void {
+  /** The server ends a subscription, and says why: what was lost would be a hole. `lane`: of the topic or its members. [DUR5] */
+  onLost(lane: TopicName, reason: string): void {
     if (this.#phase.name !== 'live') return;
-    const subscription = this.#phase.subscriptions.get(topic);
+    const { identity, subscriptions } = this.#phase;
+    const topic = nameOfMembers(lane) ?? lane;
+    const subscription = subscriptions.get(topic);
     if (subscription === undefined) return;
-    this.#phase.subscriptions.delete(topic);
-    this.#ctx.counters.subscriptions(-1);
-    subscription.recovery?.stop();
-    this.#ctx.topics.unsubscribe(subscription.key, subscription.lane, this);
-    this.#replies.subscriptionEnded(topic, reason);
+    subscriptions.delete(topic);
+    endSubscription(subscription, this, identity.userId, false, this.#ctx);
+    this.tellSoon();
+    this.replies.subscriptionEnded(topic, reason);
+  }
+
+  /** How the user is on this device from now on. */
+  setPresence(presence: DevicePresence): void {
+    if (this.#phase.name !== 'live') return;
+    this.#phase.presence = presence;
+    this.#tell(this.#phase);
+    enterAgain(this.#phase, this, this.#ctx);
+  }
+
+  /** The user's home hears in a while of what has changed. */
+  tellSoon(): void {
+    this.#deadlines.tellAfter(tellAfterMs);
   }
 
   /** The `Subscribe` of a subscription that ends before its home has answered: replied to first, to keep the order. */
   answerEarly(subscription: Subscription): void {
-    const correlation = this.#waiting.find(subscription);
-    if (correlation !== undefined) this.onAnswer(correlation, { ok: true });
-  }
-
-  /** The server will go; the client learns when to come back. */
-  announceDrain(reconnectAfterMs: number): void {
-    if (this.isOpen) this.#replies.system('draining', { reconnectAfterMs });
-  }
-
-  /** What is durable is refused from now on, or taken again. */
-  announceStore(isUp: boolean): void {
-    if (this.#phase.name === 'live') this.#replies.store(isUp);
+    this.#commands.answerEarly(subscription);
   }
 
   /** Ends the session from this side. What waits is written first, except for one who does not read. */
   close(name: CloseName): void {
     if (!this.isOpen) return;
-    this.#leave();
+    this.#leave(positionsAfter[name]);
     const { code, reason } = closeCodes[name];
     this.#phase = { name: 'closing', code };
     if (name === 'slow_consumer') this.#outbox.discard();
@@ -207,7 +245,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     const phase = this.#phase;
     if (phase.name === 'closed') return;
     if (phase.name !== 'closing') {
-      this.#leave();
+      this.#leave(code === closedByClient ? 'over' : 'sent');
       this.#ctx.log.closed(this.id, code);
     }
     this.#phase = { name: 'closed' };
@@ -215,97 +253,19 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     this.#ctx.counters.closed(phase.name === 'closing' ? phase.code : code);
   }
 
-  // ---- envelopes
-
-  /** What is no envelope takes no room: it is answered at once, unless `Connect` has to come first. */
-  #accept(entry: Decoded): void {
-    if (!entry.ok && !entry.isEnvelope && this.#phase.name !== 'attaching')
-      return this.#guarded(entry, () => this.#handle(entry));
-    if (this.#mailbox.tryPush(entry) === 'queued') {
-      this.#ctx.counters.mailbox(1);
-      return;
-    }
-    this.#ctx.counters.mailboxFull('refused');
-    this.#replies.error(
-      entry.ok ? entry.envelope : entry,
-      refusal('busy', 'too many envelopes are waiting', 1000),
-    );
-  }
-
-  #handle(entry: Decoded): void {
-    const verdict = this.#gate.judge(entry);
-    if (verdict.do === 'close') return this.close(verdict.close);
-    if (verdict.do === 'refuse') return this.#replies.error(verdict.subject, verdict.refusal);
-    const { envelope } = verdict;
-    const live = this.#live();
-    if (live === undefined) return this.#handleBeforeLive(envelope);
-    if (this.#waiting.isFull) {
-      const reason = `${waitingMax} commands wait for their answers`;
-      return this.#replies.error(envelope, refusal('busy', reason, 1000));
-    }
-    const handler = sessionHandlers[envelope.type] as Handler<ClientEnvelope['type']>;
-    this.#apply(envelope, handler.handle(live, envelope, this.#ctx));
-  }
-
-  /** Without a token: `Auth` begins, `Ping` is answered, everything else is refused. */
-  #handleBeforeLive(envelope: ClientEnvelope): void {
-    if (envelope.type === 'Ping') return this.#apply(envelope, { do: 'pong', data: envelope.data });
-    if (envelope.type !== 'Auth')
-      return this.#apply(envelope, refuse('unauthorized', 'send Auth with a token first'));
-    const verdict = this.#ctx.tokens.verify(envelope.data.token);
-    if (verdict.ok) return this.#apply(envelope, { do: 'authenticate', identity: verdict.identity });
-    this.#replies.error(envelope, verdict.refusal);
-    this.close('unauthorized');
-  }
-
-  /** A handler or a reply that throws ends this session and touches nothing else. [SES2] */
-  #guarded(subject: Subject, run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      const correlation = this.#ctx.correlations.next();
-      this.#ctx.counters.failed();
-      this.#ctx.log.failed(this.id, correlation, error);
-      this.#replies.error(
-        { ...(subject.id === undefined ? {} : { id: subject.id }) },
-        refusal('internal', `internal error ${correlation}`),
-      );
-      this.close('internal');
-    }
-  }
-
-  #apply(envelope: ClientEnvelope, outcome: Outcome): void {
-    switch (outcome.do) {
-      case 'nothing':
-        return;
-      case 'reply':
-        this.#replies.status(envelope, outcome.data);
-        return outcome.after?.();
-      case 'pong':
-        return this.#replies.send('Pong', envelope.id, outcome.data);
-      case 'refuse':
-        return this.#replies.error(envelope, outcome.refusal);
-      case 'wait':
-        return this.#waiting.add(outcome.correlation, outcome.command);
-      case 'authenticate':
-        return this.#useIdentity(outcome.identity, envelope);
-      default:
-        assertNever(outcome);
-    }
-  }
-
   // ---- becoming live
 
   /** All homes know of the session; also called when one of them was told anew. */
   onAttached(): void {
     const phase = this.#phase;
-    if (phase.name === 'attaching') this.#guarded(phase.command ?? {}, () => this.#enterLive(phase));
+    if (phase.name === 'attaching') this.#commands.guarded(phase.command ?? {}, () => this.#enterLive(phase));
+    else if (phase.name === 'live') this.#tell(phase); // a home that was told anew knows nothing else
   }
 
   /** Also of a live session: one that its user's home does not want would miss what is sent to the user. */
   onAttachRefused(reason: Refusal): void {
     const command = this.#phase.name === 'attaching' ? this.#phase.command : undefined;
-    this.#replies.error(command ?? {}, reason);
+    this.replies.error(command ?? {}, reason);
     this.close('disconnected');
   }
 
@@ -318,38 +278,47 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
     this.#phase = {
       ...{ name: 'live', identity, subscriptions: new Subscriptions() },
       ...{ inboxRecovery: undefined, isExpiryAnnounced: false },
+      ...{ presence: plainPresence, watching: undefined, former: undefined },
     };
-    this.#replies.connected(this.id, identity, attachment.inboxAtStart);
-    if (command !== undefined) this.#replies.status(command, { expiresAt: identity.expiresAtMs });
-    if (!this.#ctx.isStoreUp()) this.#replies.store(false);
+    const resumable = { id: this.id, resumeToken: this.#resumeToken };
+    this.replies.connected(resumable, identity, attachment.inboxAtStart);
+    if (command !== undefined) this.replies.status(command, { expiresAt: identity.expiresAtMs });
+    if (!this.#ctx.isStoreUp()) this.replies.store(false);
     this.#ctx.log.opened(this.id, attachment.user, this.encoding);
     this.#deadlines.reschedule();
-    if (this.#mailbox.size > 0) this.#ctx.schedule.requestSlice(this);
+    if (this.#commands.waitingCount > 0) this.#ctx.schedule.requestSlice(this);
   }
 
-  #useIdentity(identity: Identity, command: ClientEnvelope): void {
+  /** A token is good: the first one, or a fresh one. */
+  useIdentity(identity: Identity, command: ClientEnvelope): void {
     if (this.#phase.name === 'connecting') return this.authenticate(identity, command);
     if (this.#phase.name !== 'live') return;
-    this.#replies.status(command, { expiresAt: identity.expiresAtMs });
+    this.replies.status(command, { expiresAt: identity.expiresAtMs });
     this.#phase.identity = identity;
     this.#phase.isExpiryAnnounced = false;
     this.#deadlines.reschedule();
   }
 
-  /** Nothing is delivered to, or expected from, this session any more. */
-  #leave(): void {
+  /** Nothing is delivered to, or expected from, this session any more; but `over`, it may be resumed. */
+  #leave(positions: PositionsAsOf | 'over'): void {
     this.#deadlines.cancel();
-    this.#ctx.counters.mailbox(-this.#mailbox.size);
-    this.#mailbox.clear();
-    this.#attachment?.detach();
+    this.#commands.clear();
     const phase = this.#phase;
-    if (phase.name !== 'live') return;
+    const attachment = this.#attachment;
+    if (phase.name !== 'live' || attachment === undefined) return attachment?.detach(undefined);
+    const told = positions === 'over' ? undefined : toldOf(phase, attachment, positions, this.#ctx);
     if (typeof phase.inboxRecovery === 'object') phase.inboxRecovery.stop();
-    for (const { key, lane, recovery } of phase.subscriptions.values()) {
-      recovery?.stop();
-      this.#ctx.topics.unsubscribe(key, lane, this);
-    }
-    this.#ctx.counters.subscriptions(-phase.subscriptions.size);
+    leaveTopics(phase, this, told !== undefined, this.#ctx);
+    attachment.detach(told);
+  }
+
+  #tell(phase: LivePhase): void {
+    const attachment = this.#attachment as Attachment;
+    attachment.tell(toldOf(phase, attachment, 'nothing', this.#ctx));
+  }
+
+  #setIdle(isIdle: boolean): void {
+    if (this.#phase.name === 'live') this.setPresence({ ...this.#phase.presence, isIdle });
   }
 
   // ---- time
@@ -366,33 +335,40 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner {
         return this.#announceExpiry();
       case 'attach':
         return this.#attachment?.attach();
+      case 'tell':
+        if (this.#phase.name === 'live') this.#tell(this.#phase);
+        return;
+      case 'idle':
+        return this.#setIdle(true);
       case 'ping':
-        return this.#transport.ping();
+        return this.#ping();
       default:
         assertNever(event);
     }
   }
 
+  #ping(): void {
+    this.#attachment?.onPing();
+    if (this.#phase.name === 'live') this.#phase.subscriptions.onPing(this.#ctx);
+    this.#transport.ping();
+  }
+
   #announceExpiry(): void {
     if (this.#phase.name !== 'live') return;
     this.#phase.isExpiryAnnounced = true;
-    this.#replies.system('token_expiring', { expiresAt: this.#phase.identity.expiresAtMs });
+    this.replies.system('token_expiring', { expiresAt: this.#phase.identity.expiresAtMs });
   }
 
-  // ---- reading
-
-  #pauseReading(): void {
-    this.#isReadingPaused = true;
-    this.#ctx.counters.mailboxFull('paused');
+  pauseReading(): void {
     this.#transport.pauseReading();
   }
 
-  #resumeReading(): void {
-    this.#isReadingPaused = false;
+  resumeReading(): void {
     this.#transport.resumeReading();
   }
 
-  #live(): LiveSession | undefined {
+  /** As handlers see it; undefined before it has a user, and after its end. */
+  get live(): LiveSession | undefined {
     return this.#phase.name === 'live' ? { session: this, phase: this.#phase } : undefined;
   }
 }

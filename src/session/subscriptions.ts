@@ -1,9 +1,12 @@
 /**
- * What one session subscribed, by topic.
+ * What one session subscribed, by topic, and how far its client has come with each.
  * Thread: shard. Owned by the live phase of session.ts, written by the handlers of `Subscribe` and `Unsubscribe`.
  * Empty it has no map: most connections of a large server are silent, and an empty map is 200 bytes.
  */
-import type { TopicName } from '#proto/names.ts';
+import { membersOfTopic, type SessionId, type TopicName, topicOfKey, type UserId } from '#proto/names.ts';
+import type { ToldSubscription } from '../presence/session-told.ts';
+import type { Position } from '../wire/message.ts';
+import type { SessionContext, Subscriber } from './ports.ts';
 import type { Subscription } from './session-state.ts';
 
 export class Subscriptions {
@@ -30,6 +33,27 @@ export class Subscriptions {
     this.#byTopic?.delete(topic);
   }
 
+  /** What went before this ping will be what the client has when it answers. */
+  onPing(ctx: Pick<SessionContext, 'topics'>): void {
+    for (const subscription of this.values()) {
+      if (subscription.taken !== undefined) subscription.taken.pinged = sentUpTo(subscription, ctx);
+    }
+  }
+
+  onPong(): void {
+    for (const { taken } of this.values()) if (taken !== undefined) taken.sure = taken.pinged;
+  }
+
+  /** What it is resumed with; positions only `asOf` a moment: what the client surely has, or also what was sent to it. */
+  told(asOf: PositionsAsOf, ctx: Pick<SessionContext, 'topics'>): ToldSubscription[] {
+    return this.values().map((subscription) => ({
+      topic: topicOfKey(subscription.key),
+      filter: subscription.lane[1],
+      isMember: subscription.isMember,
+      position: positionOf(subscription, asOf, ctx),
+    }));
+  }
+
   topics(): TopicName[] {
     return [...(this.#byTopic?.keys() ?? [])];
   }
@@ -37,4 +61,41 @@ export class Subscriptions {
   values(): Subscription[] {
     return [...(this.#byTopic?.values() ?? [])];
   }
+}
+
+/** `nothing`: positions change with every message, and are not told while the connection lives. */
+export type PositionsAsOf = 'sent' | 'sure' | 'nothing';
+
+/** Ends what the homes know of it; its state is the caller's. `isLost`: the connection broke. */
+export function endSubscription(
+  { key, lane, isMember, recovery }: Subscription,
+  session: Subscriber & { id: SessionId },
+  user: UserId,
+  isLost: boolean,
+  { topics, presence, counters }: Pick<SessionContext, 'topics' | 'presence' | 'counters'>,
+): void {
+  counters.subscriptions(-1);
+  recovery?.stop();
+  topics.unsubscribe(key, lane, session);
+  if (!isMember) return;
+  topics.unsubscribe(membersOfTopic(key), [lane[0], ''], session);
+  presence.leave(key, user, session.id, isLost);
+}
+
+function positionOf(
+  subscription: Subscription,
+  asOf: PositionsAsOf,
+  ctx: Pick<SessionContext, 'topics'>,
+): Position | undefined {
+  const { taken } = subscription;
+  if (taken === undefined || asOf === 'nothing') return undefined;
+  return { offset: asOf === 'sure' ? taken.sure : sentUpTo(subscription, ctx), epoch: taken.epoch };
+}
+
+function sentUpTo(
+  { key, lane, taken, recovery }: Subscription,
+  { topics }: Pick<SessionContext, 'topics'>,
+): number {
+  if (recovery !== undefined) return recovery.offset;
+  return Math.max(taken?.joined ?? 0, topics.deliveredUpTo(key, lane));
 }

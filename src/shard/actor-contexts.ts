@@ -5,8 +5,9 @@
 import type { Clock } from '#kit/clock.ts';
 import { systemMessageIds } from '#kit/message-id.ts';
 import type { TimerWheel } from '#kit/timer-wheel.ts';
-import type { UserKey } from '#proto/names.ts';
+import { inboxOf, type TopicName, type UserKey, userOfKey } from '#proto/names.ts';
 import type { RecordBodies } from '#proto/record.ts';
+import { systemResumeTokens } from '../auth/resume-tokens.ts';
 import type { TokenVerifier } from '../auth/verify-token.ts';
 import type { Config } from '../config/load-config.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
@@ -15,17 +16,19 @@ import type { MarkBuffer } from '../log/mark-buffer.ts';
 import type { LogContext } from '../log/ports.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { MetricsRow } from '../observe/metrics-table.ts';
+import type { BoardContext } from '../presence/ports.ts';
 import type { RecentKeys } from '../protect/recent-keys.ts';
 import { topicClassOf } from '../routing/topic-class.ts';
 import type { SessionContext, SessionLimits, SessionLog } from '../session/ports.ts';
 import type { TopicContext } from '../topic/ports.ts';
+import type { KeepBuffer } from '../user/keep-buffer.ts';
 import type { DirectCopy, UserContext } from '../user/ports.ts';
 import { messageToBody } from '../wire/message.ts';
 import type { DutyCycle } from './duty-cycle.ts';
 import type { Homes } from './homes.ts';
 import { noCorrelation } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
-import { acceptanceCounters, sessionCounters, topicCounters } from './shard-counters.ts';
+import { acceptanceCounters, sessionCounters, topicCounters, userCounters } from './shard-counters.ts';
 import type { StorePort } from './store-port.ts';
 import type { SubscriberTable } from './subscriber-table.ts';
 import type { UserTable } from './user-table.ts';
@@ -47,23 +50,32 @@ export interface ActorWorld {
   store: StorePort;
   windows: HotWindows;
   marks: MarkBuffer;
+  keeps: KeepBuffer;
 }
 
 export function topicContext(world: ActorWorld): TopicContext {
-  const { config, recentKeys, duty, metrics, homes, subscribers, links } = world;
+  const { config, recentKeys, metrics } = world;
   return {
     ...logContext(world),
+    ...boardContext(world),
     recentKeys,
     classOf: (topic) => topicClassOf(config.topics, topic),
-    flushes: duty,
     counters: topicCounters(metrics),
+  };
+}
+
+/** Of boards and topics: where what they tell goes. */
+function boardContext({ config, clock, timers, duty, homes, subscribers, links }: ActorWorld): BoardContext {
+  return {
+    ...{ clock, timers, flushes: duty, presenceGraceMs: config.presenceGraceMs },
     subscribers: {
-      deliver(shard, topic, lane, frameCount, frames) {
+      deliver(shard, topic, lane, batch) {
         if (shard === homes.self) {
-          subscribers.deliver(topic, lane, frameCount, frames);
+          subscribers.deliver(topic, lane, batch);
           return 'sent';
         }
-        const body: RecordBodies['topicDeliver'] = [topic, ...lane, frameCount, frames];
+        const { frameCount, frames, delivery, upTo } = batch;
+        const body: RecordBodies['topicDeliver'] = [topic, ...lane, frameCount, frames, delivery, upTo];
         return links.send(shard, 'topicDeliver', noCorrelation, body) === 'dropped' ? 'lost' : 'sent';
       },
       tellLost: (shard, topic, lane) => void links.send(shard, 'topicLost', noCorrelation, [topic, ...lane]),
@@ -78,21 +90,28 @@ function logContext({ clock, timers, store, windows, marks, metrics }: ActorWorl
 
 /** `users` is asked for late: the table is made with this context. */
 export function userContext(world: ActorWorld, users: () => UserTable): UserContext {
-  const { recentKeys, config, homes, sessions, links } = world;
+  const { recentKeys, config, homes, sessions, links, keeps, metrics } = world;
+  const classOf = (topic: TopicName) => topicClassOf(config.topics, topic);
   return {
     ...logContext(world),
-    recentKeys,
+    ...boardContext(world),
+    ...{ recentKeys, keeps, classOf, self: homes.self, sessionTtlMs: config.sessionTtlMs },
+    counters: userCounters(metrics),
+    isKept: (user) => classOf(inboxOf(userOfKey(user))) !== 'volatile',
     sessionsMax: config.connectionsPerUserMax,
-    classOf: (topic) => topicClassOf(config.topics, topic),
     homeOf: (user) => homes.of(user),
     sessions: {
-      deliver(shard, ids, inboxOffset = 0, frame) {
+      deliver(shard, ids, inboxOffset = 0, frame, delivery) {
         if (shard === homes.self) {
-          sessions.deliver(ids, inboxOffset, 1, frame);
+          sessions.deliver(ids, inboxOffset, { frameCount: 1, frames: frame, delivery });
           return 'sent';
         }
-        const sent = links.send(shard, 'sessionDeliver', noCorrelation, [ids, inboxOffset, 1, frame]);
-        return sent === 'dropped' ? 'lost' : 'sent';
+        const body: RecordBodies['sessionDeliver'] = [ids, inboxOffset, 1, frame, delivery];
+        return links.send(shard, 'sessionDeliver', noCorrelation, body) === 'dropped' ? 'lost' : 'sent';
+      },
+      replace(shard, session) {
+        if (shard === homes.self) sessions.get(session)?.close('replaced');
+        else links.send(shard, 'sessionReplace', noCorrelation, [session]);
       },
       tellLost: (shard, ids) => void links.send(shard, 'sessionLost', noCorrelation, [ids]),
       tellReceipt(user, { by, kind, offset }) {
@@ -111,12 +130,13 @@ export function userContext(world: ActorWorld, users: () => UserTable): UserCont
 export function sessionContext(
   world: ActorWorld,
   tokens: TokenVerifier,
-  parts: Pick<SessionContext, 'topics' | 'users' | 'history' | 'isStoreUp'>,
+  parts: Pick<SessionContext, 'topics' | 'users' | 'presence' | 'history' | 'isStoreUp'>,
 ): SessionContext {
   const { config, version, clock, timers, duty, metrics, log, homes } = world;
   return {
     clock,
     correlations: systemMessageIds,
+    resumeTokens: systemResumeTokens,
     timers,
     limits: sessionLimits(config),
     node: { nodeId: config.nodeId, shard: homes.self, version },
@@ -145,6 +165,9 @@ function sessionLimits(config: Config): SessionLimits {
     outboxBytesMax: config.outboxBytesMax,
     heartbeatIntervalMs: config.heartbeatIntervalMs,
     clientTimeoutMs: config.clientTimeoutMs,
+    awayAfterMs: config.awayAfterMs,
+    watchedUsersMax: config.watchedUsersMax,
+    sessionTtlMs: config.sessionTtlMs,
     envelopeRate: config.rateLimitEnabled
       ? { ...config.rateLimitConnection, burst: config.rateLimitBurst }
       : undefined,

@@ -5,8 +5,8 @@
  * the same turn. Outboxes are written in every turn: one write per connection, whatever it got. [FAN2]
  */
 import type { Clock } from '#kit/clock.ts';
+import type { FlushPort, FlushTarget, FlushWait } from '../fanout/ports.ts';
 import type { Runnable, SchedulePort, Writable } from '../session/ports.ts';
-import type { FlushPort, FlushTarget, FlushWait } from '../topic/ports.ts';
 
 /** Records read from each ring, and envelopes handled of each session, before others get their turn. */
 const recordsPerTurnMax = 1024;

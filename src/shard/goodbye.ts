@@ -26,7 +26,10 @@ export async function drainSessions(
   const deadlineMs = clock.monotonicMs() + timeoutMs;
   const all = [...sessions];
   const spreadMs = reconnectSpreadMinMs + all.length * reconnectSpreadPerSessionMs;
-  for (const session of all) session.announceDrain(Math.floor(random.next() * spreadMs));
+  for (const session of all) {
+    const reconnectAfterMs = Math.floor(random.next() * spreadMs);
+    if (session.isOpen) session.replies.system('draining', { reconnectAfterMs });
+  }
   const batchCount = Math.ceil(all.length / batchSize);
   // All batches fit into half of the time, however many there are.
   const pauseMs = Math.min(batchPauseMs, timeoutMs / 2 / Math.max(1, batchCount));

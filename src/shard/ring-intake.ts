@@ -8,6 +8,8 @@ import type { ShardId } from '#proto/names.ts';
 import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
 import type { HotWindows } from '../log/hot-windows.ts';
+import type { DevicePresence } from '../presence/device-presence.ts';
+import type { SessionTold } from '../presence/session-told.ts';
 import type { StoredMessage } from '../store/history-store.ts';
 import { unpackMsgpack, unpackObject } from '../wire/codec.ts';
 import {
@@ -19,7 +21,9 @@ import {
   refused,
   sinceFromBody,
 } from '../wire/message.ts';
+import type { LaneHomes } from './lane-homes.ts';
 import { noCorrelation, type PendingRequests } from './pending-requests.ts';
+import type { SessionInspection, SessionQueryName } from './session-inspection.ts';
 import type { SessionTable } from './session-table.ts';
 import type { StorePort } from './store-port.ts';
 import type { SubscriberTable } from './subscriber-table.ts';
@@ -31,6 +35,8 @@ export interface IntakeContext {
   links: ThreadLinks;
   pending: PendingRequests;
   topics: TopicTable;
+  laneHomes: LaneHomes;
+  inspection: SessionInspection;
   users: UserTable;
   subscribers: SubscriberTable;
   sessions: SessionTable;
@@ -57,17 +63,17 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
   answer: (body, { correlation }, { pending }) => pending.settle(correlation, answerFromBody(body)),
 
   topicSubscribe: ([topic, encoding, filter, since], header, ctx) =>
-    ctx.topics.subscribe(
+    ctx.laneHomes.subscribe(
       topic,
       header.fromShard,
       [encoding, filter],
       sinceFromBody(since),
       answerLater(header, ctx),
     ),
-  topicUnsubscribe: ([topic, ...lane], { fromShard }, { topics }) =>
-    topics.unsubscribe(topic, fromShard, lane),
-  topicResubscribe: ([topic, ...lane], { fromShard }, { topics }) =>
-    topics.subscribe(topic, fromShard, lane, undefined, () => {}),
+  topicUnsubscribe: ([topic, ...lane], { fromShard }, { laneHomes }) =>
+    laneHomes.unsubscribe(topic, fromShard, lane),
+  topicResubscribe: ([topic, ...lane], { fromShard }, { laneHomes }) =>
+    laneHomes.subscribeAgain(topic, fromShard, lane),
   topicPublish: ([topic, ...message], header, ctx) =>
     ctx.topics.publish(topic, messageFromBody(message), answerLater(header, ctx)),
   topicAmend: ([topic, ...amendment], header, ctx) =>
@@ -75,14 +81,31 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
   topicMark: ([topic, user, kind, offset], header, ctx) =>
     ctx.topics.mark(topic, user, { kind, offset }, answerLater(header, ctx)),
   topicLost: ([topic, ...lane], _header, { topicPort }) => topicPort.onLost(topic, lane),
-  topicDeliver: ([topic, encoding, filter, frameCount, frames], _header, { subscribers }) =>
-    subscribers.deliver(topic, [encoding, filter], frameCount, frames),
+  topicDeliver: ([topic, encoding, filter, frameCount, frames, delivery, upTo], _header, { subscribers }) =>
+    subscribers.deliver(topic, [encoding, filter], { frameCount, frames, delivery, upTo }),
+  topicEnter: ([topic, user, session, presence], header, ctx) => {
+    const member = { user, session, presence: unpackObject(presence) as DevicePresence };
+    ctx.topics.enter(topic, header.fromShard, member, answerLater(header, ctx));
+  },
+  topicLeave: ([topic, user, session, isLost], _header, { topics }) =>
+    topics.leave(topic, user, session, isLost),
+  topicMembers: ([topic, after, limit], header, ctx) =>
+    ctx.topics.members(topic, after ?? undefined, limit, answerLater(header, ctx)),
+  topicTyping: ([topic, user, isActive], _header, { topics }) => topics.typing(topic, user, isActive),
 
-  userAttach: ([user, session, encoding, since], header, ctx) => {
-    const device = { session, shard: header.fromShard, encoding };
+  userAttach: ([user, session, encoding, since, tokenHash], header, ctx) => {
+    const device = { session, shard: header.fromShard, encoding, tokenHash: tokenHash ?? undefined };
     ctx.users.attach(user, device, sinceFromBody(since), answerLater(header, ctx));
   },
   userDetach: ([user, session], _header, { users }) => users.detach(user, session),
+  userTell: ([user, session, told], _header, { users }) =>
+    users.tell(user, session, unpackObject(told) as SessionTold),
+  userPark: ([user, session, told], _header, { users }) =>
+    users.park(user, session, unpackObject(told) as SessionTold),
+  userResume: ([user, session, former, tokenHash], header, ctx) =>
+    ctx.users.resume(user, { session, former, tokenHash }, answerLater(header, ctx)),
+  userPresences: ([users], header, ctx) => ctx.users.presences(users, answerLater(header, ctx)),
+  userTyping: ([to, from, isActive], _header, { users }) => users.typing(to, from, isActive),
   userDirect: ([to, sender, except, ...message], header, ctx) =>
     ctx.users.direct(to, messageFromBody(message), sender, except ?? undefined, answerLater(header, ctx)),
   userAmend: ([user, other, ...amendment], header, ctx) =>
@@ -98,8 +121,15 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
       except: except ?? undefined,
     }),
 
-  sessionDeliver: ([ids, inboxOffset, frameCount, frames], _header, { sessions }) =>
-    sessions.deliver(ids, inboxOffset, frameCount, frames),
+  sessionDeliver: ([ids, inboxOffset, frameCount, frames, delivery], _header, { sessions }) =>
+    sessions.deliver(ids, inboxOffset, { frameCount, frames, delivery }),
+  sessionReplace: ([id], _header, { sessions }) => sessions.get(id)?.close('replaced'),
+  shardQuery: ([name, request], header, ctx) =>
+    ctx.inspection.answer(
+      name as SessionQueryName,
+      unpackObject(request) as object,
+      answerLater(header, ctx),
+    ),
   sessionLost: ([ids], _header, { sessions }) => sessions.onInboxLost(ids),
 
   storeHello: ([epoch], _header, { store, onStoreHealth }) => {

@@ -1,12 +1,16 @@
 /** The sessions of this shard, by id. Thread: shard. */
 import type { SessionId } from '#proto/names.ts';
-import type { Session } from '../session/session.ts';
+import type { DirectFrames, Session } from '../session/session.ts';
 
 export class SessionTable {
   readonly #sessions = new Map<SessionId, Session>();
 
   get size(): number {
     return this.#sessions.size;
+  }
+
+  get(id: SessionId): Session | undefined {
+    return this.#sessions.get(id);
   }
 
   add(session: Session): void {
@@ -25,8 +29,8 @@ export class SessionTable {
   }
 
   /** The same bytes to each of these; those that are gone are skipped. `inboxOffset` is 0 where they are not of the inbox. */
-  deliver(ids: readonly SessionId[], inboxOffset: number, frameCount: number, frames: Uint8Array): void {
-    for (const id of ids) this.#sessions.get(id)?.deliverDirect(frames, frameCount, inboxOffset);
+  deliver(ids: readonly SessionId[], inboxOffset: number, frames: DirectFrames): void {
+    for (const id of ids) this.#sessions.get(id)?.deliverDirect(frames, inboxOffset);
   }
 
   onInboxLost(ids: readonly SessionId[]): void {

@@ -61,6 +61,7 @@ function onMessage(
         post(port, { kind: 'drained', sessionCount });
       });
     case 'exit':
+      shard.writeLast();
       batches.send();
       return process.exit(0);
     case 'failpoint':

@@ -4,6 +4,7 @@ import type { MetricsRow } from '../observe/metrics-table.ts';
 import type { AcceptanceCounters } from '../protect/recent-keys.ts';
 import type { SessionCounters } from '../session/ports.ts';
 import type { TopicCounters } from '../topic/ports.ts';
+import type { UserCounters } from '../user/ports.ts';
 
 /** `onWrite` hears of every write: it tells a busy shard from an idle one. */
 export function sessionCounters(metrics: MetricsRow, onWrite: () => void): SessionCounters {
@@ -34,6 +35,7 @@ export function sessionCounters(metrics: MetricsRow, onWrite: () => void): Sessi
       onWrite();
     },
     slowConsumer: () => metrics.add('slowConsumers'),
+    dropped: (delivery, frames) => metrics.addTo('messagesDropped', delivery, frames),
     failed: () => metrics.add('sessionFailures'),
   };
 }
@@ -49,7 +51,16 @@ export function acceptanceCounters(metrics: MetricsRow): AcceptanceCounters {
 export function topicCounters(metrics: MetricsRow): TopicCounters {
   return {
     ...acceptanceCounters(metrics),
+    dropped: (what, count) => metrics.addTo('messagesDropped', what, count),
     expired: (count) => metrics.addTo('publications', 'expired', count),
     waiting: (change) => metrics.addTo('mailboxSize', 'topic', change),
+  };
+}
+
+export function userCounters(metrics: MetricsRow): UserCounters {
+  return {
+    detached: (change) => metrics.add('sessionsDetached', change),
+    resumed: (outcome) => metrics.addTo('sessionResumes', outcome),
+    dropped: (what, count) => metrics.addTo('messagesDropped', what, count),
   };
 }

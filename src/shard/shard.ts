@@ -26,14 +26,18 @@ import { MetricsRow, MetricsTable } from '../observe/metrics-table.ts';
 import { KeyedBuckets } from '../protect/keyed-buckets.ts';
 import { RecentKeys } from '../protect/recent-keys.ts';
 import { topicClassOf } from '../routing/topic-class.ts';
+import { KeepBuffer } from '../user/keep-buffer.ts';
 import { type ActorWorld, sessionContext, topicContext, userContext } from './actor-contexts.ts';
 import { DutyCycle } from './duty-cycle.ts';
 import { abandonSessions, drainSessions } from './goodbye.ts';
 import { StoredHistoryPort } from './history-port.ts';
 import { Homes } from './homes.ts';
 import { openHttpEndpoint } from './http/http-server.ts';
+import { LaneHomes } from './lane-homes.ts';
 import { noCorrelation, PendingRequests } from './pending-requests.ts';
+import { RoutedPresencePort } from './presence-port.ts';
 import { takeRecord } from './ring-intake.ts';
+import { SessionInspection } from './session-inspection.ts';
 import { SessionTable } from './session-table.ts';
 import { acceptanceCounters } from './shard-counters.ts';
 import { ShardGauges } from './shard-gauges.ts';
@@ -91,6 +95,8 @@ export class Shard {
   readonly #store: StorePort;
   readonly #topicPort: RoutedTopicPort;
   readonly #userPort: RoutedUserPort;
+  readonly #presencePort: RoutedPresencePort;
+  readonly #inspection: SessionInspection;
   readonly #historyPort: StoredHistoryPort;
   readonly #takeRecord: RecordHandler;
   #sockets: SocketIntake | undefined;
@@ -117,19 +123,26 @@ export class Shard {
       store: this.#store,
       windows: new HotWindows(),
       marks: new MarkBuffer({ clock, timers, store: this.#store }),
+      keeps: new KeepBuffer({ clock, timers, store: this.#store }),
     };
     this.#topics = new TopicTable(topicContext(this.#world));
     this.#users = new UserTable(userContext(this.#world, () => this.#users));
     const route = { homes, links: this.#links, pending: this.#pending };
+    const laneHomes = new LaneHomes(this.#topics, this.#users);
     this.#topicPort = new RoutedTopicPort({
-      ...{ ...route, topics: this.#topics, subscribers: this.#subscribers },
+      ...{ ...route, laneHomes, topics: this.#topics, subscribers: this.#subscribers },
       classOf: (topic) => topicClassOf(config.topics, topic),
     });
     this.#userPort = new RoutedUserPort({ ...route, users: this.#users });
+    this.#presencePort = new RoutedPresencePort({ ...route, topics: this.#topics, users: this.#users });
+    this.#inspection = new SessionInspection({
+      ...{ self: shard, shardCount: config.shards, clock, sessions: this.#sessions },
+      ...{ links: this.#links, pending: this.#pending },
+    });
     this.#historyPort = new StoredHistoryPort(this.#store, this.#pending);
     const intake = {
       ...{ links: this.#links, pending: this.#pending, topics: this.#topics, users: this.#users },
-      topicPort: this.#topicPort,
+      ...{ topicPort: this.#topicPort, laneHomes, inspection: this.#inspection },
       windows: this.#world.windows,
       onStoreHealth: (isUp: boolean) => this.#onStoreHealth(isUp),
       ...{ subscribers: this.#subscribers, sessions: this.#sessions, store: this.#store },
@@ -151,6 +164,8 @@ export class Shard {
       callRates: callRates(config),
       topics: this.#topicPort,
       users: this.#userPort,
+      presence: this.#presencePort,
+      inspection: this.#inspection,
       history: this.#historyPort,
       isStoreUp: () => this.#isStoreUp,
       forgetLogs: () => this.#forgetLogs(),
@@ -197,6 +212,14 @@ export class Shard {
     return drainSessions(this.#sessions, timeoutMs, { clock: systemClock, random: systemRandom });
   }
 
+  /** Every shard has drained, and the thread ends: what waits to be kept is written. */
+  writeLast(): void {
+    this.#links.read(this.#takeRecord, Number.POSITIVE_INFINITY);
+    this.#world.marks.writeAll();
+    this.#world.keeps.writeAll();
+    this.#links.flush();
+  }
+
   /** The thread is about to die: close frames, synchronously. */
   abandon(): void {
     abandonSessions(this.#sessions);
@@ -241,7 +264,7 @@ export class Shard {
   #onStoreHealth(isUp: boolean): void {
     if (this.#isStoreUp === isUp) return;
     this.#isStoreUp = isUp;
-    for (const session of this.#sessions) session.announceStore(isUp);
+    for (const session of this.#sessions) if (session.isLive) session.replies.store(isUp);
   }
 
   #onActorFailure(error: unknown): string {
@@ -260,6 +283,7 @@ export class Shard {
       sessionContext: sessionContext(this.#world, this.#tokens, {
         topics: this.#topicPort,
         users: this.#userPort,
+        presence: this.#presencePort,
         history: this.#historyPort,
         isStoreUp: () => this.#isStoreUp,
       }),

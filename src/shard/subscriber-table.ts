@@ -5,8 +5,9 @@
  */
 import type { TopicKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
+import type { LaneBatch } from '../fanout/flush-batch.ts';
+import { laneKeyOf } from '../fanout/lanes.ts';
 import type { Subscriber } from '../session/ports.ts';
-import { laneKeyOf } from '../topic/lanes.ts';
 
 export interface LocalLane {
   spec: LaneSpec;
@@ -15,6 +16,8 @@ export interface LocalLane {
   joining: Map<Subscriber, object>;
   /** The home has answered: whoever joins now misses nothing. */
   isConfirmed: boolean;
+  /** Of the last message that its subscribers got; 0 where none had one. */
+  deliveredUpTo: number;
 }
 
 export class SubscriberTable {
@@ -30,6 +33,7 @@ export class SubscriberTable {
       subscribers: new Set(),
       joining: new Map(),
       isConfirmed: false,
+      deliveredUpTo: 0,
     };
     lanes.set(laneKey, lane);
     return lane;
@@ -49,10 +53,11 @@ export class SubscriberTable {
   }
 
   /** The same bytes to everyone on the lane. */
-  deliver(topic: TopicKey, spec: LaneSpec, frameCount: number, frames: Uint8Array): void {
+  deliver(topic: TopicKey, spec: LaneSpec, { frames, frameCount, delivery, upTo }: LaneBatch): void {
     const lane = this.find(topic, spec);
     if (lane === undefined) return;
-    for (const subscriber of lane.subscribers) subscriber.deliver(frames, frameCount);
+    if (upTo > 0) lane.deliveredUpTo = upTo;
+    for (const subscriber of lane.subscribers) subscriber.deliver(frames, frameCount, delivery);
   }
 
   *lanes(): Iterable<[topic: TopicKey, lane: LocalLane]> {

@@ -2,7 +2,14 @@
  * The way from sessions to topics: here when the home is this shard, through a ring when it is another.
  * Thread: shard. Called by session handlers and the HTTP routes.
  */
-import { type ShardId, type TopicKey, type TopicName, topicOfKey, type UserId } from '#proto/names.ts';
+import {
+  type ShardId,
+  type TopicKey,
+  type TopicName,
+  topicOfKey,
+  topicOfMembers,
+  type UserId,
+} from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
 import type { TopicClass } from '../routing/topic-class.ts';
@@ -24,6 +31,7 @@ import {
   sinceToBody,
 } from '../wire/message.ts';
 import type { Homes } from './homes.ts';
+import type { LaneHomes } from './lane-homes.ts';
 import { homeCongested, homeRestarting, noCorrelation, type PendingRequests } from './pending-requests.ts';
 import type { LocalLane, SubscriberTable } from './subscriber-table.ts';
 import type { TopicTable } from './topic-table.ts';
@@ -33,6 +41,7 @@ export interface TopicRoute {
   links: ThreadLinks;
   pending: PendingRequests;
   topics: TopicTable;
+  laneHomes: LaneHomes;
   subscribers: SubscriberTable;
   classOf: (topic: TopicName) => TopicClass;
 }
@@ -58,7 +67,7 @@ export class RoutedTopicPort implements TopicPort {
     since: Since | undefined,
     receiver: AnswerReceiver,
   ): Requested {
-    const { homes, pending, topics, subscribers, classOf } = this.#route;
+    const { homes, pending, laneHomes, subscribers, classOf } = this.#route;
     const lane = subscribers.open(topic, spec);
     // Where there is no log there is no position to be told.
     if (lane.isConfirmed && classOf(topicOfKey(topic)) === 'volatile') {
@@ -67,10 +76,10 @@ export class RoutedTopicPort implements TopicPort {
     }
     const join: Join = { topic, lane, subscriber };
     lane.joining.set(subscriber, join);
-    const home = homes.of(topic);
+    const home = homes.ofLane(topic);
     if (home !== homes.self) return this.#askHome(home, join, since, receiver);
     return pending.answerHere(home, receiver, (onAnswer) =>
-      topics.subscribe(topic, home, spec, since, (answer) => {
+      laneHomes.subscribe(topic, home, spec, since, (answer) => {
         this.#finishJoin(join, answer);
         onAnswer(answer);
       }),
@@ -83,6 +92,10 @@ export class RoutedTopicPort implements TopicPort {
     lane.subscribers.delete(subscriber);
     lane.joining.delete(subscriber);
     this.#closeIfEmpty(topic, lane);
+  }
+
+  deliveredUpTo(topic: TopicKey, spec: LaneSpec): number {
+    return this.#route.subscribers.find(topic, spec)?.deliveredUpTo ?? 0;
   }
 
   publish(topic: TopicKey, message: Message, receiver: AnswerReceiver): Requested {
@@ -122,7 +135,7 @@ export class RoutedTopicPort implements TopicPort {
   onHomeUp(home: ShardId): void {
     const { homes, links, subscribers } = this.#route;
     for (const [topic, lane] of subscribers.lanes()) {
-      if (homes.of(topic) !== home) continue;
+      if (homes.ofLane(topic) !== home) continue;
       // Not confirmed by this: whoever joins meanwhile asks, and is answered behind it.
       links.send(home, 'topicResubscribe', noCorrelation, [topic, ...lane.spec]);
     }
@@ -131,9 +144,11 @@ export class RoutedTopicPort implements TopicPort {
   onHomeDown(home: ShardId): void {
     const { homes, subscribers, classOf } = this.#route;
     for (const [key, lane] of [...subscribers.lanes()]) {
-      if (homes.of(key) !== home) continue;
+      if (homes.ofLane(key) !== home) continue;
       lane.isConfirmed = false;
-      if (classOf(topicOfKey(key)) !== 'volatile') tellLost(key, lane, 'the home of the topic was lost');
+      // Those who follow a user are told how that one is when the home is back; of members somebody may be gone for good.
+      const isTold = classOf(topicOfKey(key)) !== 'volatile' || topicOfMembers(key) !== undefined;
+      if (isTold) tellLost(key, lane, 'the home of the topic was lost');
     }
   }
 
@@ -171,10 +186,10 @@ export class RoutedTopicPort implements TopicPort {
 
   /** The home is told where it may have the lane: others may have been on it. */
   #closeIfEmpty(topic: TopicKey, lane: LocalLane): boolean {
-    const { homes, links, topics, subscribers } = this.#route;
+    const { homes, links, laneHomes, subscribers } = this.#route;
     if (!subscribers.closeIfEmpty(topic, lane)) return false;
-    const home = homes.of(topic);
-    if (home === homes.self) topics.unsubscribe(topic, home, lane.spec);
+    const home = homes.ofLane(topic);
+    if (home === homes.self) laneHomes.unsubscribe(topic, home, lane.spec);
     else links.send(home, 'topicUnsubscribe', noCorrelation, [topic, ...lane.spec]);
     return true;
   }

@@ -2,13 +2,22 @@
  * The topic actors whose home is this shard.
  * Thread: shard. Called by topic-port.ts (sessions of this shard) and ring-intake.ts (the others).
  */
-import type { ShardId, TopicKey, UserId } from '#proto/names.ts';
+import { presenceMembersMax } from '#proto/limits.ts';
+import type { SessionId, ShardId, TopicKey, UserId } from '#proto/names.ts';
 import type { LaneSpec, ReceiptKind } from '#proto/record.ts';
+import type { DevicePresence } from '../presence/device-presence.ts';
 import type { TopicContext } from '../topic/ports.ts';
 import { Topic } from '../topic/topic.ts';
 import type { Amendment, Answer, Message, Since } from '../wire/message.ts';
 
 type OnAnswer = (answer: Answer) => void;
+
+/** A session that becomes a member of a topic. */
+export interface Entering {
+  user: UserId;
+  session: SessionId;
+  presence: DevicePresence;
+}
 
 export class TopicTable {
   readonly #ctx: TopicContext;
@@ -54,6 +63,42 @@ export class TopicTable {
   mark(key: TopicKey, user: UserId, mark: { kind: ReceiptKind; offset: number }, onAnswer: OnAnswer): void {
     const topic = this.#topicOf(key);
     topic.mark(user, mark, this.#andLook(topic, onAnswer));
+  }
+
+  /** A session is a member, or is so in another way; answered with who is there. */
+  enter(key: TopicKey, shard: ShardId, { user, session, presence }: Entering, onAnswer: OnAnswer): void {
+    const { board } = this.#topicOf(key);
+    board.enter(user, session, shard, presence);
+    onAnswer({ ok: true, result: board.page(undefined, presenceMembersMax) });
+  }
+
+  /** `isLost`: its connection broke, and it may come back. */
+  leave(key: TopicKey, user: UserId, session: SessionId, isLost: boolean): void {
+    const topic = this.#topics.get(key);
+    if (topic === undefined) return;
+    if (isLost) topic.board.lose(user, session);
+    else topic.board.leave(user, session);
+    this.#dropIfIdle(topic);
+  }
+
+  members(key: TopicKey, after: UserId | undefined, limit: number, onAnswer: OnAnswer): void {
+    const page = this.#topics.get(key)?.board.page(after, limit);
+    onAnswer({ ok: true, result: page ?? { users: [], memberCount: 0, hasMore: false } });
+  }
+
+  watchMembers(key: TopicKey, shard: ShardId, lane: LaneSpec, isAgain: boolean): void {
+    this.#topicOf(key).board.watch(shard, lane, isAgain);
+  }
+
+  unwatchMembers(key: TopicKey, shard: ShardId, lane: LaneSpec): void {
+    const topic = this.#topics.get(key);
+    if (topic === undefined) return;
+    topic.board.unwatch(shard, lane);
+    this.#dropIfIdle(topic);
+  }
+
+  typing(key: TopicKey, user: UserId, isActive: boolean): void {
+    this.#topics.get(key)?.typing(user, isActive);
   }
 
   dropShard(shard: ShardId): void {

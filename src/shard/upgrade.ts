@@ -155,7 +155,7 @@ export class Upgrade {
     });
     const onHeard = () => session.onHeard();
     webSocket.on('ping', onHeard);
-    webSocket.on('pong', onHeard);
+    webSocket.on('pong', () => session.onPong());
     webSocket.on('error', ignore); // broken framing: ws closes with the code of RFC 6455, 'close' follows
     webSocket.on('close', (code: number) => {
       sessions.delete(session.id);

@@ -2,11 +2,12 @@
  * The way from sessions to users: here when the home is this shard, through a ring when it is another.
  * Thread: shard. Called by sessions, their handlers and the HTTP routes.
  */
-import type { Encoding } from '#proto/envelope.ts';
 import type { SessionId, ShardId, UserKey } from '#proto/names.ts';
 import type { RecordBodies } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
-import type { AnswerReceiver, LogMark, Requested, UserPort } from '../session/ports.ts';
+import type { SessionName, SessionTold } from '../presence/session-told.ts';
+import type { AnswerReceiver, AttachingSession, LogMark, Requested, UserPort } from '../session/ports.ts';
+import { packObject } from '../wire/codec.ts';
 import {
   type Amendment,
   amendmentToBody,
@@ -39,16 +40,16 @@ export class RoutedUserPort implements UserPort {
 
   attach(
     user: UserKey,
-    { id, encoding }: { id: SessionId; encoding: Encoding },
+    { id, encoding, tokenHash }: AttachingSession,
     since: Since | undefined,
     receiver: AnswerReceiver,
   ): Requested {
     const { homes, users, pending } = this.#route;
     const home = homes.of(user);
     if (home !== homes.self)
-      return this.#request(user, 'userAttach', [user, id, encoding, sinceToBody(since)], receiver);
+      return this.#request(user, 'userAttach', [user, id, encoding, sinceToBody(since), tokenHash], receiver);
     return pending.answerHere(home, receiver, (onAnswer) =>
-      users.attach(user, { session: id, shard: home, encoding }, since, onAnswer),
+      users.attach(user, { session: id, shard: home, encoding, tokenHash }, since, onAnswer),
     );
   }
 
@@ -57,6 +58,35 @@ export class RoutedUserPort implements UserPort {
     const home = homes.of(user);
     if (home === homes.self) users.detach(user, session);
     else links.send(home, 'userDetach', noCorrelation, [user, session]);
+  }
+
+  tell(user: UserKey, session: SessionId, told: SessionTold): void {
+    const { homes, links, users } = this.#route;
+    const home = homes.of(user);
+    if (home === homes.self) users.tell(user, session, told);
+    else links.send(home, 'userTell', noCorrelation, [user, session, packObject(told)]);
+  }
+
+  park(user: UserKey, session: SessionId, told: SessionTold): void {
+    const { homes, links, users } = this.#route;
+    const home = homes.of(user);
+    if (home === homes.self) users.park(user, session, told);
+    else links.send(home, 'userPark', noCorrelation, [user, session, packObject(told)]);
+  }
+
+  resume(
+    user: UserKey,
+    session: SessionId,
+    { session: former, tokenHash }: SessionName,
+    receiver: AnswerReceiver,
+  ): Requested {
+    const { homes, users, pending } = this.#route;
+    if (homes.of(user) === homes.self) {
+      return pending.answerHere(homes.self, receiver, (onAnswer) =>
+        users.resume(user, { session, former, tokenHash }, onAnswer),
+      );
+    }
+    return this.#request(user, 'userResume', [user, session, former, tokenHash], receiver);
   }
 
   direct(
@@ -94,7 +124,7 @@ export class RoutedUserPort implements UserPort {
     return this.#request(user, 'userMark', [user, kind, offset], receiver);
   }
 
-  #request<Kind extends 'userAttach' | 'userDirect' | 'userAmend' | 'userMark'>(
+  #request<Kind extends 'userAttach' | 'userResume' | 'userDirect' | 'userAmend' | 'userMark'>(
     user: UserKey,
     kind: Kind,
     body: RecordBodies[Kind],

@@ -13,9 +13,13 @@ import {
   type UserKey,
   userKey,
   userOfInbox,
+  userOfKey,
 } from '#proto/names.ts';
-import type { ReceiptKind } from '#proto/record.ts';
-import type { StoredMessage } from '../store/history-store.ts';
+import type { LaneSpec, ReceiptKind } from '#proto/record.ts';
+import { presenceOf } from '../presence/device-presence.ts';
+import type { SessionTold } from '../presence/session-told.ts';
+import type { SeenUser, StoredMessage } from '../store/history-store.ts';
+import { pastOf } from '../user/keep-buffer.ts';
 import type { DirectCopy, UserContext } from '../user/ports.ts';
 import { User } from '../user/user.ts';
 import type { Amendment, Answer, Message, Since } from '../wire/message.ts';
@@ -27,6 +31,8 @@ export interface Attaching {
   session: SessionId;
   shard: ShardId;
   encoding: Encoding;
+  /** Of its resume token. */
+  tokenHash: string | undefined;
 }
 
 export class UserTable {
@@ -53,10 +59,61 @@ export class UserTable {
   }
 
   detach(key: UserKey, session: SessionId): void {
-    const user = this.#users.get(key);
-    if (user === undefined) return;
-    user.detach(session);
-    this.#dropIfIdle(user);
+    this.#tell(key, (user) => user.sessions.close(session));
+  }
+
+  /** What a session would be resumed with. */
+  tell(key: UserKey, session: SessionId, told: SessionTold): void {
+    this.#tell(key, (user) => user.sessions.tell(session, told));
+  }
+
+  /** A session lost its connection. */
+  park(key: UserKey, session: SessionId, told: SessionTold): void {
+    this.#tell(key, (user) => user.sessions.park(session, told));
+  }
+
+  resume(
+    key: UserKey,
+    { session, former, tokenHash }: { session: SessionId; former: SessionId; tokenHash: string },
+    onAnswer: OnAnswer,
+  ): void {
+    const user = this.#userOf(key);
+    user.sessions.resume(session, former, tokenHash, this.#andLook(user, onAnswer));
+  }
+
+  typing(key: UserKey, from: UserId, isActive: boolean): void {
+    this.#tell(key, (user) => user.typing(from, isActive));
+  }
+
+  /** `isAgain`: the home that they watched before died. */
+  watch(key: UserKey, shard: ShardId, lane: LaneSpec, isAgain: boolean): void {
+    this.#userOf(key).sessions.presence.watch(shard, lane, isAgain);
+  }
+
+  unwatch(key: UserKey, shard: ShardId, lane: LaneSpec): void {
+    this.#tell(key, (user) => user.sessions.presence.unwatch(shard, lane));
+  }
+
+  /** How users are, in the order asked; the store is asked for those who are not there and were not seen here. */
+  presences(keys: readonly UserKey[], onAnswer: OnAnswer): void {
+    const found = keys.map(
+      (key) => this.#users.get(key)?.sessions.presence.now() ?? presenceOf(userOfKey(key), []),
+    );
+    const unknown = keys.filter(
+      (key, index) =>
+        found[index]?.status === 'offline' && found[index].lastSeen === undefined && this.#ctx.isKept(key),
+    );
+    const answer = (known: readonly SeenUser[]) => {
+      const pasts = new Map(known.map((row) => [row.user, pastOf(row)]));
+      const users = keys.map((key, index) => {
+        const past = pasts.get(key);
+        return past === undefined ? found[index] : presenceOf(userOfKey(key), [], past);
+      });
+      onAnswer({ ok: true, result: users });
+    };
+    if (unknown.length === 0) return answer([]);
+    const sent = this.#ctx.store.ask('seen', { users: unknown }, (known) => answer(known ?? []));
+    if (sent !== 'sent') answer([]);
   }
 
   /** A user without devices accepts as well. */
@@ -105,9 +162,17 @@ export class UserTable {
 
   dropShard(shard: ShardId): void {
     for (const user of [...this.#users.values()]) {
-      user.dropShard(shard);
+      user.sessions.dropShard(shard);
       this.#dropIfIdle(user);
     }
+  }
+
+  /** Nothing, when nobody of that user is here. */
+  #tell(key: UserKey, tell: (user: User) => void): void {
+    const user = this.#users.get(key);
+    if (user === undefined) return;
+    tell(user);
+    this.#dropIfIdle(user);
   }
 
   #andLook(user: User, onAnswer: OnAnswer): OnAnswer {

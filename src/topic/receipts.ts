@@ -5,7 +5,7 @@
  */
 import type { TopicName, UserId } from '#proto/names.ts';
 import type { ReceiptKind } from '#proto/record.ts';
-import type { ServerEnvelope } from '../wire/encode-frame.ts';
+import type { Notice } from '../fanout/flush-batch.ts';
 
 /** Users who leave marks; beyond, the topic is a large one. */
 const usersMax = 32;
@@ -45,15 +45,14 @@ export class Receipts {
   }
 
   /** What waits to be told, once. */
-  take(topic: TopicName | undefined, timestamp: number): ServerEnvelope[] {
+  take(topic: TopicName | undefined, timestamp: number): Notice[] {
     if (this.#waitingCount === 0 || this.#marks === undefined) return [];
     this.#waitingCount = 0;
     const news = [...this.#marks.values()].filter(({ isTold }) => !isTold);
     for (const mark of news) mark.isTold = true;
     return news.map(({ user, kind, offset }) => ({
-      type: 'Receipt',
-      data: { topic, user, kind, offset },
-      timestamp,
+      envelope: { type: 'Receipt', data: { topic, user, kind, offset }, timestamp },
+      delivery: 'normal',
     }));
   }
 }

@@ -9,6 +9,7 @@ import { refusal } from '#proto/error-codes.ts';
 import {
   everyoneTopic,
   type MessageId,
+  membersOfTopic,
   type ShardId,
   type TopicKey,
   type TopicName,
@@ -16,20 +17,27 @@ import {
   type UserId,
 } from '#proto/names.ts';
 import type { LaneSpec, ReceiptKind } from '#proto/record.ts';
+import { FlushBatch, type Notice } from '../fanout/flush-batch.ts';
+import { type Lane, Lanes } from '../fanout/lanes.ts';
+import type { FlushTarget, FlushWait } from '../fanout/ports.ts';
 import { DurableLog } from '../log/durable-log.ts';
 import { HotLog, type LogPublication } from '../log/hot-log.ts';
+import { presenceOf } from '../presence/device-presence.ts';
+import { PresenceBoard } from '../presence/presence-board.ts';
+import { Typists } from '../presence/typists.ts';
 import type { TopicClass } from '../routing/topic-class.ts';
 import type { Publication } from '../wire/encode-frame.ts';
 import { type Amendment, type Answer, type Message, refused, type Since } from '../wire/message.ts';
-import { FlushBatch } from './fanout.ts';
-import { type Lane, Lanes } from './lanes.ts';
-import type { FlushTarget, FlushWait, TopicContext } from './ports.ts';
+import type { TopicContext } from './ports.ts';
 import { Receipts } from './receipts.ts';
 
 /** Publications of one flush. */
 const batchMessagesMax = 1024;
 /** Payload bytes of one flush: a quarter of the smallest outbox worth having, so that one batch never evicts a reader. */
 const batchBytesMax = 128 * 1024;
+
+/** News of who is writing, in one flush. */
+const typingMax = 128;
 
 interface Waiting {
   publication: Publication;
@@ -57,6 +65,12 @@ export class Topic implements FlushTarget {
   /** Of a cached topic: all that there is of it, in memory. */
   readonly #cached: HotLog | undefined;
   readonly #receipts = new Receipts();
+  /** Made with the first one who is to be seen, or wants to see. */
+  #board: PresenceBoard | undefined;
+  #typists: Typists | undefined;
+  /** Typing to be told with the next flush. */
+  #typing: Notice[] = [];
+  readonly #onIdle: () => void;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
 
@@ -67,9 +81,10 @@ export class Topic implements FlushTarget {
     const name = topicOfKey(key);
     this.#name = name === everyoneTopic ? undefined : name;
     this.#class = ctx.classOf(name);
-    const onCold = () => {
+    this.#onIdle = () => {
       if (this.isIdle) onIdle();
     };
+    const onCold = this.#onIdle;
     if (this.#class === 'durable') {
       const emit = (publication: LogPublication) => this.#deliver(publication, undefined);
       this.#durable = new DurableLog(key, ctx, { emit, onCold });
@@ -86,6 +101,8 @@ export class Topic implements FlushTarget {
       this.#lanes.size === 0 &&
       this.#waiting.length === 0 &&
       this.#joins.size === 0 &&
+      (this.#board?.isIdle ?? true) &&
+      (this.#typists?.isEmpty ?? true) &&
       (this.#durable?.isIdle ?? true) &&
       (this.#cached?.isCold ?? true)
     );
@@ -123,6 +140,27 @@ export class Topic implements FlushTarget {
   dropShard(shard: ShardId): void {
     for (const join of this.#joins) if (join.shard === shard) join.isOver = true;
     for (const spec of this.#lanes.specs()) this.unsubscribe(shard, spec);
+    this.#board?.dropShard(shard);
+  }
+
+  /** Who is there, for members to be entered and for those who watch. */
+  get board(): PresenceBoard {
+    const key = membersOfTopic(this.key);
+    const about = { topic: topicOfKey(this.key) };
+    this.#board ??= new PresenceBoard({ key, about, describe: presenceOf }, this.#ctx, this.#onIdle);
+    return this.#board;
+  }
+
+  /** Somebody writes, or does not any more. Told while somebody listens, and not when too many do it at once. */
+  typing(user: UserId, isActive: boolean): void {
+    if (this.#lanes.size === 0) return;
+    this.#typists ??= new Typists(this.#ctx, (ended) => {
+      this.#tellTyping(ended, false);
+      this.#onIdle();
+    });
+    const verdict = this.#typists.take(user, isActive);
+    if (verdict === 'tell') this.#tellTyping(user, isActive);
+    if (verdict === 'too_many') this.#ctx.counters.dropped('typing', 1);
   }
 
   /**
@@ -156,23 +194,17 @@ export class Topic implements FlushTarget {
 
   /** Sends what waits. Called by the flush schedule, and by itself where the order demands it. */
   flush(): void {
-    if (this.#waiting.length === 0 && this.#receipts.isEmpty) return;
+    if (this.#waiting.length === 0 && this.#receipts.isEmpty && this.#typing.length === 0) return;
     const publications = this.#withoutStale(this.#forgetWaiting());
-    const notices = this.#receipts.take(this.#name, this.#ctx.clock.wallMs());
+    const notices = [...this.#receipts.take(this.#name, this.#ctx.clock.wallMs()), ...this.#typing.splice(0)];
     if (publications.length + notices.length === 0) return;
     const batch = new FlushBatch(publications, notices);
     const isLogged = this.#class !== 'volatile' && publications.length > 0;
     for (const lane of [...this.#lanes]) {
       for (const part of batch.forLane(lane)) {
         for (const shard of lane.shards) {
-          const sent = this.#ctx.subscribers.deliver(
-            shard,
-            this.key,
-            lane.spec,
-            part.frameCount,
-            part.frames,
-          );
-          if (sent === 'lost' && isLogged) this.#tellLost(shard, lane);
+          const sent = this.#ctx.subscribers.deliver(shard, this.key, lane.spec, part);
+          if (sent === 'lost' && isLogged && part.delivery !== 'typing') this.#tellLost(shard, lane);
         }
       }
     }
@@ -193,6 +225,15 @@ export class Topic implements FlushTarget {
     const joined = log?.join(since, lane.spec[0], lane.filter);
     if (joined?.isLive ?? true) this.#lanes.join(lane, shard);
     onAnswer(joined === undefined ? { ok: true } : { ok: true, joined });
+  }
+
+  /** Before a message that comes behind it, as a rule. */
+  #tellTyping(user: UserId, active: boolean): void {
+    if (this.#typing.length >= typingMax) return this.#ctx.counters.dropped('typing', 1);
+    const data = { topic: this.#name, user, active };
+    const envelope = { type: 'Typing' as const, data, timestamp: this.#ctx.clock.wallMs() };
+    this.#typing.push({ envelope, delivery: 'typing' });
+    this.#ctx.flushes.requestFlush(this, 'window');
   }
 
   /** A hole must be told: [DUR5] */

@@ -2,15 +2,21 @@
  * The sessions of one user, and the way of a frame to them.
  * Thread: the user's home shard. Owned by user.ts.
  */
-import type { Clock } from '#kit/clock.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import type { SessionId, ShardId } from '#proto/names.ts';
+import { deliveryOf, type Notice } from '../fanout/flush-batch.ts';
+import { type DevicePresence, plainPresence } from '../presence/device-presence.ts';
+import type { SessionTold } from '../presence/session-told.ts';
 import { encodeEnvelope, encodePublication, type Publication } from '../wire/encode-frame.ts';
 import type { SessionPort } from './ports.ts';
 
 export interface Device {
   shard: ShardId;
   encoding: Encoding;
+  /** Of its resume token; undefined where it cannot be resumed. */
+  tokenHash: string | undefined;
+  /** What it would be resumed with; undefined while that is nothing. */
+  told: SessionTold | undefined;
   /** Gets what comes; one that is still catching up does not. */
   isLive: boolean;
 }
@@ -32,6 +38,10 @@ export class Devices {
     return this.#devices.get(session);
   }
 
+  has(session: SessionId): boolean {
+    return this.#devices.has(session);
+  }
+
   set(session: SessionId, device: Device): void {
     this.#devices.set(session, device);
   }
@@ -45,34 +55,50 @@ export class Devices {
     return this.#devices.size > (than !== undefined && this.#devices.has(than) ? 1 : 0);
   }
 
-  dropShard(shard: ShardId): void {
-    for (const [session, device] of this.#devices) {
-      if (device.shard === shard) this.#devices.delete(session);
-    }
+  [Symbol.iterator](): Iterator<[SessionId, Device]> {
+    return this.#devices.entries();
+  }
+
+  /** By its own name, or the one that its client knew before. */
+  find(name: SessionId): SessionId | undefined {
+    if (this.#devices.has(name)) return name;
+    for (const [session, { told }] of this.#devices) if (told?.former?.session === name) return session;
+    return undefined;
+  }
+
+  onShard(shard: ShardId): SessionId[] {
+    return [...this.#devices].filter(([, device]) => device.shard === shard).map(([session]) => session);
+  }
+
+  presences(): DevicePresence[] {
+    return [...this.#devices.values()].map(({ told }) => told?.presence ?? plainPresence);
   }
 
   /** To all but one. Encoded once per encoding, one record per shard. */
   deliver(publication: Publication, except: SessionId | undefined, port: SessionPort): void {
     const frames: { [Key in Encoding]?: Uint8Array } = {};
     const { offset } = publication;
+    const delivery = deliveryOf(publication);
     for (const { shard, encoding, sessions } of this.#groupsWithout(except)) {
       frames[encoding] ??= encodePublication(publication, encoding);
-      const sent = port.deliver(shard, sessions, offset, frames[encoding]);
+      const sent = port.deliver(shard, sessions, offset, frames[encoding], delivery);
       if (sent === 'lost' && offset !== undefined) this.#lose(shard, sessions, port);
     }
   }
 
   /** To all; where there is no room it is dropped: the next one says more. */
-  deliverReceipt(receipt: object, { sessions: port, clock }: { sessions: SessionPort; clock: Clock }): void {
-    const envelope = { type: 'Receipt', data: receipt, timestamp: clock.wallMs() } as const;
+  deliverNotice({ envelope, delivery }: Notice, port: SessionPort): void {
     for (const { shard, encoding, sessions } of this.#groupsWithout(undefined)) {
-      port.deliver(shard, sessions, undefined, encodeEnvelope(envelope, encoding));
+      port.deliver(shard, sessions, undefined, encodeEnvelope(envelope, encoding), delivery);
     }
   }
 
   /** They come back when they have caught up with what they missed. */
   #lose(shard: ShardId, sessions: SessionId[], port: SessionPort): void {
-    for (const session of sessions) this.#devices.delete(session);
+    for (const session of sessions) {
+      const device = this.#devices.get(session);
+      if (device !== undefined) device.isLive = false;
+    }
     port.tellLost(shard, sessions);
   }
 

@@ -17,14 +17,16 @@ import {
   userKey,
   userOfKey,
 } from '#proto/names.ts';
-import type { ReceiptKind } from '#proto/record.ts';
+import type { DeliveryClass, ReceiptKind } from '#proto/record.ts';
 import { type Conversation, DurableLog } from '../log/durable-log.ts';
 import type { HotLog, LogPublication } from '../log/hot-log.ts';
+import { Typists } from '../presence/typists.ts';
 import type { StoredMessage } from '../store/history-store.ts';
 import type { Publication } from '../wire/encode-frame.ts';
 import { type Amendment, type Answer, type Message, refused, type Since } from '../wire/message.ts';
-import { type Device, Devices } from './devices.ts';
+import type { Device, Devices } from './devices.ts';
 import type { DirectCopy, UserContext } from './ports.ts';
+import { UserSessions } from './user-sessions.ts';
 
 type OnAnswer = (answer: Answer) => void;
 
@@ -32,7 +34,10 @@ export class User {
   readonly key: UserKey;
   readonly #id: UserId;
   readonly #ctx: UserContext;
-  readonly #devices = new Devices();
+  readonly sessions: UserSessions;
+  /** Who is writing to this user; made with the first one. */
+  #typists: Typists | undefined;
+  readonly #onIdle: () => void;
   /** Where direct messages land; undefined where a rule says that they are not stored. */
   readonly #inbox: DurableLog | undefined;
   /** Messages on their way to the inbox that one of the user's sessions sent, and need not get. */
@@ -45,19 +50,21 @@ export class User {
     this.key = key;
     this.#id = userOfKey(key);
     this.#ctx = ctx;
+    this.#onIdle = () => {
+      if (this.isIdle) onIdle();
+    };
+    this.sessions = new UserSessions(key, ctx, this.#onIdle);
     const inbox = inboxOf(this.#id);
     if (ctx.classOf(inbox) === 'volatile') return;
     this.#inbox = new DurableLog(topicKey(tenantOfKey(key), inbox), ctx, {
       emit: (publication) => this.#emit(publication),
-      onCold: () => {
-        if (this.isIdle) onIdle();
-      },
+      onCold: this.#onIdle,
     });
   }
 
-  /** No device is left, and nothing of the inbox is at hand: the actor may be dropped. */
+  /** No session is left, nobody watches, and nothing of the inbox is at hand: the actor may be dropped. */
   get isIdle(): boolean {
-    return this.#devices.size === 0 && (this.#inbox?.isIdle ?? true);
+    return this.sessions.isIdle && (this.#inbox?.isIdle ?? true) && (this.#typists?.isEmpty ?? true);
   }
 
   /**
@@ -66,7 +73,7 @@ export class User {
    */
   attach(
     session: SessionId,
-    { shard, encoding }: DeviceAddress,
+    { shard, encoding, tokenHash }: DeviceAddress,
     since: Since | undefined,
     onAnswer: OnAnswer,
   ): void {
@@ -75,25 +82,29 @@ export class User {
       const reason = `the user has ${this.#ctx.sessionsMax} connections already`;
       return onAnswer(refused(refusal('limit_exceeded', reason)));
     }
-    const device: Device = known ?? { shard, encoding, isLive: this.#inbox === undefined };
-    this.#devices.set(session, device);
+    const isLive = this.#inbox === undefined;
+    const device: Device = known ?? { shard, encoding, tokenHash, told: undefined, isLive };
+    if (known === undefined) this.sessions.open(session, device);
     if (this.#inbox === undefined) return onAnswer({ ok: true });
     const onKnown = (log: HotLog | undefined, down: Answer) => {
       if (this.#devices.get(session) !== device) return onAnswer(gone());
       const answer = log === undefined ? attachBlindly(device, since, down) : attachTo(log, device, since);
-      if (!answer.ok && known === undefined) this.#devices.delete(session);
+      if (!answer.ok && known === undefined) this.sessions.close(session);
       onAnswer(answer);
     };
     this.#inbox.whenKnown(since, onKnown, since === undefined ? patienceMs : undefined);
   }
 
-  detach(session: SessionId): void {
-    this.#devices.delete(session);
-  }
-
-  /** The thread of `shard` died, and its sessions with it. */
-  dropShard(shard: ShardId): void {
-    this.#devices.dropShard(shard);
+  /** Somebody writes to this user, or does not any more. */
+  typing(from: UserId, isActive: boolean): void {
+    if (this.#devices.size === 0) return;
+    this.#typists ??= new Typists(this.#ctx, (ended) => {
+      this.#tellTyping(ended, false);
+      this.#onIdle();
+    });
+    const verdict = this.#typists.take(from, isActive);
+    if (verdict === 'tell') this.#tellTyping(from, isActive);
+    if (verdict === 'too_many') this.#ctx.counters.dropped('typing', 1);
   }
 
   /** A message to this user, whether a device is there or not. `onAnswer` is called once, after the commit. */
@@ -128,7 +139,7 @@ export class User {
 
   /** Somebody has got or read what this user wrote to them. */
   deliverReceipt(by: UserId, kind: ReceiptKind, offset: number): void {
-    this.#devices.deliverReceipt({ with: by, user: by, kind, offset }, this.#ctx);
+    this.#deliverNotice('Receipt', { with: by, user: by, kind, offset }, 'normal');
   }
 
   /** What this user sent, edited or deleted was stored in this inbox by the home of the other side. */
@@ -150,6 +161,19 @@ export class User {
       ...{ target: undefined, event, priority, payload, timestamp: this.#ctx.clock.wallMs() },
     };
     this.#devices.deliver(publication, except, this.#ctx.sessions);
+  }
+
+  get #devices(): Devices {
+    return this.sessions.devices;
+  }
+
+  #tellTyping(from: UserId, active: boolean): void {
+    this.#deliverNotice('Typing', { from, user: from, active }, 'typing');
+  }
+
+  #deliverNotice(type: 'Receipt' | 'Typing', data: object, delivery: DeliveryClass): void {
+    const envelope = { type, data, timestamp: this.#ctx.clock.wallMs() };
+    this.#devices.deliverNotice({ envelope, delivery }, this.#ctx.sessions);
   }
 
   #passOn(sender: UserKey, message: Message, sendingSession: SessionId | undefined): Answer {
@@ -223,6 +247,7 @@ const patienceMs = 1000;
 interface DeviceAddress {
   shard: ShardId;
   encoding: Encoding;
+  tokenHash: string | undefined;
 }
 
 function attachTo(log: HotLog, device: Device, since: Since | undefined): Answer {

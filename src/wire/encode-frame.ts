@@ -1,6 +1,6 @@
 /**
  * Server envelopes → complete WebSocket frames.
- * Replies are encoded for one connection; publications once per encoding, for everyone (topic/fanout.ts).
+ * Replies are encoded for one connection; publications once per encoding, for everyone (fanout/flush-batch.ts).
  */
 import type { Priority } from '#proto/data.ts';
 import type { Encoding } from '#proto/envelope.ts';

@@ -3,6 +3,7 @@ import type { Priority } from '#proto/data.ts';
 import { type Refusal, refusal } from '#proto/error-codes.ts';
 import type { MessageId, UserId } from '#proto/names.ts';
 import type { AmendmentBody, JoinedBody, PublicationBody, RecordBodies, SinceBody } from '#proto/record.ts';
+import { packObject, unpackObject } from './codec.ts';
 import { Payload } from './payload.ts';
 
 /** What a sender wants delivered. Made with all its fields, so that all messages have one shape. */
@@ -74,7 +75,7 @@ export type Answer =
       /** When the message was edited or deleted, wall clock, milliseconds. */
       atMs?: number;
       joined?: Joined;
-      /** Of a question to the store: whoever asked knows its type. */
+      /** Of a question: whoever asked knows its type. */
       result?: unknown;
     }
   | { ok: false; refusal: Refusal };
@@ -121,8 +122,9 @@ export function sinceFromBody(body: SinceBody | null): Since | undefined {
 export function answerToBody(answer: Answer): RecordBodies['answer'] {
   if (!answer.ok)
     return [false, answer.refusal.code, answer.refusal.message, answer.refusal.retryAfterMs ?? null];
-  const { messageId, isDuplicate = false, position, joined, atMs } = answer;
+  const { messageId, isDuplicate = false, position, joined, atMs, result } = answer;
   if (joined !== undefined) return joinedToBody(joined);
+  if (result !== undefined) return [true, packObject(result)];
   if (messageId === undefined) return [true];
   return [true, messageId, isDuplicate, position?.offset ?? null, position?.epoch ?? null, atMs ?? null];
 }
@@ -130,6 +132,7 @@ export function answerToBody(answer: Answer): RecordBodies['answer'] {
 export function answerFromBody(body: RecordBodies['answer']): Answer {
   if (!body[0]) return refused(refusal(body[1], body[2], body[3] ?? undefined));
   if (body.length === 1) return { ok: true };
+  if (body.length === 2) return { ok: true, result: unpackObject(body[1]) };
   if (body.length === 8) return { ok: true, joined: joinedFromBody(body) };
   const [, messageId, isDuplicate, offset, epoch, atMs] = body;
   const position = offset === null || epoch === null ? {} : { position: { offset, epoch } };

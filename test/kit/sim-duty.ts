@@ -3,7 +3,7 @@
  */
 import type { Clock } from '#kit/clock.ts';
 import type { Runnable, SchedulePort, Writable } from '../../src/session/ports.ts';
-import type { FlushPort, FlushTarget, FlushWait } from '../../src/topic/ports.ts';
+import type { FlushPort, FlushTarget, FlushWait } from '../../src/fanout/ports.ts';
 import type { Dice } from './sim-random.ts';
 
 const lazyWaitMs = 100;

@@ -1,12 +1,22 @@
 /** `Subscribe`: permission and limits here, then the topic's home, which says where the log is and what was missed. */
 import { filterCharsMax } from '#proto/limits.ts';
-import { everyoneTopic, inboxOf, type TopicName, topicKey, userOfInbox } from '#proto/names.ts';
+import {
+  everyoneTopic,
+  inboxOf,
+  membersOfTopic,
+  type TopicName,
+  topicKey,
+  topicOfKey,
+  userOfInbox,
+} from '#proto/names.ts';
+import type { MembersPage } from '../../presence/presence-board.ts';
 import { canonicalFilter, compileFilter } from '../../routing/filter.ts';
 import type { Answer, Position, Since } from '../../wire/message.ts';
 import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
-import type { AnswerReceiver, SessionContext } from '../ports.ts';
+import { type AnswerReceiver, nobody, type SessionContext } from '../ports.ts';
 import { Recovery } from '../recovery.ts';
-import type { Subscription, WaitingCommand } from '../session-state.ts';
+import type { Subscription, TakenPosition, WaitingCommand } from '../session-state.ts';
+import { endSubscription } from '../subscriptions.ts';
 import { subscribeInbox } from './subscribe-inbox.ts';
 
 export const subscribe: Handler<'Subscribe'> = {
@@ -26,6 +36,9 @@ export const subscribe: Handler<'Subscribe'> = {
         `a connection has at most ${ctx.limits.subscriptionsMax} subscriptions (MAX_SUBSCRIPTIONS)`,
       );
     }
+    const isMember = envelope.data.presence === true;
+    if (isMember && !phase.identity.permissions.allows('presence', topic))
+      return refuse('permission_denied', `the token lacks presence:${topic}`);
     const filter = filterOf(envelope.data.filter as Record<string, unknown> | undefined);
     if (!filter.ok) return refuse('invalid_filter', `data.filter: ${filter.message}`);
 
@@ -33,13 +46,14 @@ export const subscribe: Handler<'Subscribe'> = {
       key: topicKey(phase.identity.tenant, topic),
       lane: [session.encoding, filter.canonical],
       recovery: undefined,
+      isMember,
+      taken: undefined,
     };
     phase.subscriptions.set(topic, subscription);
     ctx.counters.subscriptions(1);
+    session.tellSoon();
     const command = { envelope, subscription };
-    const { key, lane } = subscription;
-    const requested = ctx.topics.subscribe(key, lane, session, envelope.data.since, session);
-    return settle(requested, command, (answer) => finish(live, command, answer, ctx));
+    return isMember ? enter(live, command, ctx) : join(live, command, ctx);
   },
 
   finish(live, command, answer, ctx) {
@@ -49,9 +63,35 @@ export const subscribe: Handler<'Subscribe'> = {
   },
 };
 
-function finish(
+/** First among the members, so that the reply tells of all who came before, and their news of all who come after. */
+function enter({ session, phase }: LiveSession, command: WaitingCommand, ctx: SessionContext): Outcome {
+  const { key, lane } = command.subscription as Subscription;
+  const { userId } = phase.identity;
+  ctx.topics.subscribe(membersOfTopic(key), [lane[0], ''], session, undefined, nobody);
+  const member = { user: userId, session: session.id, presence: phase.presence };
+  const requested = ctx.presence.enter(key, member, session);
+  return settle(requested, command, (answer) => finish({ session, phase }, command, answer, ctx));
+}
+
+function join(live: LiveSession, command: WaitingCommand, ctx: SessionContext): Outcome {
+  const { key, lane } = command.subscription as Subscription;
+  const { since } = command.envelope.data as { since?: Position };
+  const requested = ctx.topics.subscribe(key, lane, live.session, since, live.session);
+  return settle(requested, command, (answer) => finish(live, command, answer, ctx));
+}
+
+function finish(live: LiveSession, command: WaitingCommand, answer: Answer, ctx: SessionContext): Outcome {
+  const { subscription, members } = command;
+  const entered = answer.ok ? (answer.result as MembersPage | undefined) : undefined;
+  const isEntered = subscription?.isMember === true && members === undefined && entered !== undefined;
+  if (isEntered && live.phase.subscriptions.get(topicOfKey(subscription.key)) === subscription)
+    return join(live, { ...command, members: entered }, ctx);
+  return finishJoin(live, command, answer, ctx);
+}
+
+function finishJoin(
   live: LiveSession,
-  { envelope, subscription }: WaitingCommand,
+  { envelope, subscription, members }: WaitingCommand,
   answer: Answer,
   ctx: SessionContext,
 ): Outcome {
@@ -60,25 +100,36 @@ function finish(
   // Ended by the server, and perhaps subscribed anew, while the answer was on its way: that one is not ours to touch.
   const isCurrent = subscriptions.get(topic) === subscription;
   if (!answer.ok) {
-    if (isCurrent) {
+    if (isCurrent && subscription !== undefined) {
       subscriptions.delete(topic);
-      ctx.counters.subscriptions(-1);
+      endSubscription(subscription, live.session, live.phase.identity.userId, false, ctx);
     }
     return { do: 'refuse', refusal: answer.refusal };
   }
   if (!isCurrent || subscription === undefined)
     return refuse('not_subscribed', `data.topic "${topic}" was ended meanwhile`);
-  const data = { topic, class: ctx.classOf(topic) };
+  const data = { topic, class: ctx.classOf(topic), ...membersFields(members) };
   const { joined } = answer;
   // A topic without a log has no position that could be in reach.
   if (joined === undefined)
     return { do: 'reply', data: since === undefined ? data : { ...data, recovered: false } };
   const { position, recovered } = joined;
+  subscription.taken = takenFrom(position, recovered === true ? since : undefined);
   const reply = { ...data, ...position, ...(recovered === undefined ? {} : { recovered }) };
   if (since === undefined || recovered === false) return { do: 'reply', data: reply };
   const recovery = recoveryOf(live, topic, subscription, since, ctx);
   subscription.recovery = recovery;
   return { do: 'reply', data: reply, after: () => recovery.begin(joined) };
+}
+
+/** Where there are more than a list holds, it has the first of them, and changes are only counted. */
+function membersFields(members: MembersPage | undefined): object {
+  return members === undefined ? {} : { members: members.users, memberCount: members.memberCount };
+}
+
+function takenFrom({ offset, epoch }: Position, since: Position | undefined): TakenPosition {
+  const has = since?.offset ?? offset;
+  return { epoch, joined: offset, sure: has, pinged: has };
 }
 
 function recoveryOf(

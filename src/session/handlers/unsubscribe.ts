@@ -1,6 +1,7 @@
 /** `Unsubscribe`: nothing of the topic is delivered after the reply. */
 import type { TopicName } from '#proto/names.ts';
 import { type Handler, refuse } from '../outcome.ts';
+import { endSubscription } from '../subscriptions.ts';
 
 export const unsubscribe: Handler<'Unsubscribe'> = {
   handle({ session, phase }, { data }, ctx) {
@@ -9,10 +10,9 @@ export const unsubscribe: Handler<'Unsubscribe'> = {
     if (subscription === undefined)
       return refuse('not_subscribed', `data.topic "${topic}" is not subscribed`);
     session.answerEarly(subscription);
-    subscription.recovery?.stop();
     phase.subscriptions.delete(topic);
-    ctx.counters.subscriptions(-1);
-    ctx.topics.unsubscribe(subscription.key, subscription.lane, session);
+    endSubscription(subscription, session, phase.identity.userId, false, ctx);
+    session.tellSoon();
     return { do: 'reply', data: { topic } };
   },
 };

@@ -7,7 +7,8 @@ import type { Config } from '../../config/load-config.ts';
 import type { Logger } from '../../observe/logger.ts';
 import type { MetricsPage } from '../../observe/metrics-page.ts';
 import type { KeyedBuckets } from '../../protect/keyed-buckets.ts';
-import type { HistoryPort, TopicPort, UserPort } from '../../session/ports.ts';
+import type { HistoryPort, PresencePort, TopicPort, UserPort } from '../../session/ports.ts';
+import type { SessionInspection } from '../session-inspection.ts';
 
 export interface HttpContext {
   config: Config;
@@ -22,6 +23,8 @@ export interface HttpContext {
   callRates: KeyedBuckets | undefined;
   topics: TopicPort;
   users: UserPort;
+  presence: PresencePort;
+  inspection: SessionInspection;
   history: HistoryPort;
   metricsPage: MetricsPage;
   log: Logger;

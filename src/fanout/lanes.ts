@@ -1,6 +1,6 @@
 /**
  * Who listens to a topic: lanes, and the shards on them.
- * Thread: the topic's home shard. Owned by topic.ts.
+ * Thread: the topic's home shard. Owned by topic/topic.ts, and by the boards of presence.
  */
 import { type Refusal, refusal } from '#proto/error-codes.ts';
 import type { ShardId } from '#proto/names.ts';

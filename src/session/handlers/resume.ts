@@ -1,0 +1,34 @@
+/**
+ * `Resume`: the user's home hands over what a lost session had, and everything of it is asked for again by the commands
+ * that made it: with the permissions of now, behind the positions that the client has.
+ */
+import { inboxOf, type SessionId, userKey } from '#proto/names.ts';
+import type { SessionTold } from '../../presence/session-told.ts';
+import { type Handler, refuse, settle } from '../outcome.ts';
+import { Resumption } from '../resumption.ts';
+
+export const resume: Handler<'Resume'> = {
+  handle(live, envelope, ctx) {
+    const { session, phase } = live;
+    if (phase.former !== undefined)
+      return refuse('bad_request', 'this connection has taken a session over already');
+    const { sessionId, resumeToken } = envelope.data;
+    const { tenant, userId } = phase.identity;
+    const former = { session: sessionId as SessionId, tokenHash: ctx.resumeTokens.hashOf(resumeToken) };
+    const requested = ctx.users.resume(userKey(tenant, userId), session.id, former, session);
+    return settle(requested, { envelope }, (answer) => this.finish!(live, { envelope }, answer, ctx));
+  },
+
+  finish(live, { envelope }, answer, ctx) {
+    if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
+    const told = answer.result as SessionTold;
+    const { phase } = live;
+    phase.former = told.former;
+    if (told.presence !== undefined) phase.presence = told.presence;
+    const positions = (envelope.data as { positions?: Record<string, { offset: number; epoch: string }> })
+      .positions;
+    const inbox = inboxOf(phase.identity.userId);
+    new Resumption(live, envelope, { told, positions: positions ?? {}, inbox }, ctx).begin();
+    return { do: 'nothing' };
+  },
+};

@@ -1,0 +1,62 @@
+/**
+ * What a session tells the homes: how its user is, what it would be resumed with, and that it is gone.
+ * Thread: shard. Called by session.ts.
+ */
+import type { CloseName } from '#proto/close-codes.ts';
+import type { Encoding } from '#proto/envelope.ts';
+import { presenceOfUser, type SessionId, userKey } from '#proto/names.ts';
+import type { SessionTold } from '../presence/session-told.ts';
+import type { Attachment } from './attachment.ts';
+import { nobody, type SessionContext, type Subscriber } from './ports.ts';
+import type { LivePhase } from './session-state.ts';
+import { endSubscription, type PositionsAsOf } from './subscriptions.ts';
+
+/**
+ * Up to where a client is taken to have its topics when the server closes: who did not read, or may be cut off already,
+ * has what it answered a ping for. Whoever must not reconnect has nothing to come back to.
+ */
+export const positionsAfter: Record<CloseName, PositionsAsOf | 'over'> = {
+  ...{ going_away: 'sent', shard_restart: 'sent', overloaded: 'sent', rate_limited: 'sent' },
+  ...{ token_expired: 'sent', internal: 'sent' },
+  ...{ slow_consumer: 'sure', heartbeat_timeout: 'sure', replaced: 'sure' },
+  ...{ unauthorized: 'over', disconnected: 'over', protocol_error: 'over' },
+  ...{ protocol_violation: 'over', unsupported_data: 'over', invalid_utf8: 'over', too_large: 'over' },
+};
+
+/** `asOf`: how far its client is taken to be. */
+export function toldOf(
+  { presence, watching, former, subscriptions }: LivePhase,
+  attachment: Attachment,
+  asOf: PositionsAsOf,
+  ctx: Pick<SessionContext, 'topics'>,
+): SessionTold {
+  return {
+    ...{ former, presence, watching: [...(watching ?? [])], subscriptions: subscriptions.told(asOf, ctx) },
+    inbox: asOf === 'nothing' ? undefined : attachment.inboxPosition(asOf === 'sure'),
+  };
+}
+
+/** To the topics that it is a member of: its user is in another way now. */
+export function enterAgain(
+  { subscriptions, identity, presence }: LivePhase,
+  session: { id: SessionId },
+  ctx: Pick<SessionContext, 'presence'>,
+): void {
+  for (const { key, isMember } of subscriptions.values()) {
+    if (isMember) ctx.presence.enter(key, { user: identity.userId, session: session.id, presence }, nobody);
+  }
+}
+
+/** Nothing more comes to it. `isLost`: its connection broke, and it may come back. */
+export function leaveTopics(
+  { subscriptions, watching, identity }: LivePhase,
+  session: Subscriber & { id: SessionId; encoding: Encoding },
+  isLost: boolean,
+  ctx: Pick<SessionContext, 'topics' | 'presence' | 'counters'>,
+): void {
+  const { userId, tenant } = identity;
+  for (const subscription of subscriptions.values())
+    endSubscription(subscription, session, userId, isLost, ctx);
+  for (const user of watching ?? [])
+    ctx.topics.unsubscribe(presenceOfUser(userKey(tenant, user)), [session.encoding, ''], session);
+}

@@ -1,0 +1,92 @@
+/**
+ * Sessions of one user whose connections were lost, until somebody resumes them or their time is over.
+ * Thread: the user's home shard. Owned by user.ts. Bounded: of too many the oldest is forgotten.
+ */
+import type { TimerEntry, TimerToken } from '#kit/timer-wheel.ts';
+import type { SessionId } from '#proto/names.ts';
+import type { DevicePresence } from '../presence/device-presence.ts';
+import type { SessionTold } from '../presence/session-told.ts';
+import type { UserContext } from './ports.ts';
+
+export interface DetachedSession {
+  tokenHash: string;
+  told: SessionTold;
+  /** Others see it until then. Monotonic, milliseconds. */
+  graceEndMs: number;
+  /** Monotonic, milliseconds. */
+  endsAtMs: number;
+}
+
+type DetachedContext = Pick<UserContext, 'clock' | 'timers' | 'sessionTtlMs' | 'sessionsMax' | 'counters'>;
+
+export class DetachedSessions implements TimerEntry {
+  readonly #ctx: DetachedContext;
+  readonly #onOver: (session: SessionId) => void;
+  /** The oldest first, which end first. */
+  readonly #sessions = new Map<SessionId, DetachedSession>();
+  #timer: TimerToken | undefined;
+
+  /** `onOver`: nobody can resume it any more. */
+  constructor(ctx: DetachedContext, onOver: (session: SessionId) => void) {
+    this.#ctx = ctx;
+    this.#onOver = onOver;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  add(session: SessionId, detached: Omit<DetachedSession, 'endsAtMs'>): void {
+    const endsAtMs = this.#ctx.clock.monotonicMs() + this.#ctx.sessionTtlMs;
+    this.#sessions.set(session, { ...detached, endsAtMs });
+    this.#ctx.counters.detached(1);
+    if (this.#sessions.size > this.#ctx.sessionsMax) this.#end(this.#oldest as SessionId);
+    this.#timer ??= this.#ctx.timers.schedule(endsAtMs, this);
+  }
+
+  get(session: SessionId): DetachedSession | undefined {
+    return this.#sessions.get(session);
+  }
+
+  /** By its own name, or the one that its client knew before. */
+  find(name: SessionId): SessionId | undefined {
+    if (this.#sessions.has(name)) return name;
+    for (const [session, { told }] of this.#sessions) if (told.former?.session === name) return session;
+    return undefined;
+  }
+
+  delete(session: SessionId): void {
+    if (this.#sessions.delete(session)) this.#ctx.counters.detached(-1);
+  }
+
+  /** Those that others see still. */
+  *inGrace(): Iterable<[session: SessionId, presence: DevicePresence | undefined, graceEndMs: number]> {
+    const nowMs = this.#ctx.clock.monotonicMs();
+    for (const [session, { told, graceEndMs }] of this.#sessions) {
+      if (graceEndMs > nowMs) yield [session, told.presence, graceEndMs];
+    }
+  }
+
+  /** Called by the timer wheel. */
+  onDeadline(): void {
+    this.#timer = undefined;
+    const nowMs = this.#ctx.clock.monotonicMs();
+    for (const [session, { endsAtMs }] of [...this.#sessions]) {
+      if (endsAtMs > nowMs) {
+        this.#timer = this.#ctx.timers.schedule(endsAtMs, this);
+        return;
+      }
+      this.#end(session);
+    }
+  }
+
+  get #oldest(): SessionId | undefined {
+    for (const session of this.#sessions.keys()) return session;
+    return undefined;
+  }
+
+  #end(session: SessionId): void {
+    this.delete(session);
+    this.#onOver(session);
+  }
+}

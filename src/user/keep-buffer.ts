@@ -1,0 +1,150 @@
+/**
+ * What the homes of a shard want kept of their users over a restart, on its way to the store.
+ * Thread: shard; one for all users. Written in batches, a second late: a session that is over by then is never written.
+ * Bounded: past the bound what is new is not kept, and cannot be resumed after a restart of the process.
+ */
+import type { TimerEntry } from '#kit/timer-wheel.ts';
+import type { SessionId, UserKey } from '#proto/names.ts';
+import type { LogContext } from '../log/ports.ts';
+import { type GoneDevice, mergedDevices, type Past } from '../presence/device-presence.ts';
+import type { KeptSession, SeenUser } from '../store/history-store.ts';
+import { packObject, unpackObject } from '../wire/codec.ts';
+
+/** How long something waits for others, milliseconds. */
+const waitMs = 1_000;
+/** Sessions, ends and users of one write. */
+const batchMax = 1_000;
+const waitingMax = 50_000;
+
+/** Who knows how a session is at the moment of writing. */
+export interface KeepSource {
+  /** Undefined: it is over, and nothing need be kept. */
+  keptOf(session: SessionId): KeptSession | undefined;
+}
+
+interface Waiting {
+  source: KeepSource;
+  /** The store does not know it: its end need not be told. */
+  isNew: boolean;
+}
+
+interface SeenPast {
+  lastSeenMs: number;
+  devices: readonly GoneDevice[];
+}
+
+export class KeepBuffer implements TimerEntry {
+  readonly #ctx: Pick<LogContext, 'clock' | 'timers' | 'store'>;
+  readonly #waiting = new Map<SessionId, Waiting>();
+  readonly #ended = new Set<SessionId>();
+  readonly #seen = new Map<UserKey, SeenPast>();
+  #isUnderWay = false;
+
+  constructor(ctx: Pick<LogContext, 'clock' | 'timers' | 'store'>) {
+    this.#ctx = ctx;
+  }
+
+  /** It is new (`isNew`), or in another way than was written. */
+  keep(session: SessionId, source: KeepSource, isNew = false): void {
+    if (this.#waiting.has(session) || this.#waiting.size >= waitingMax) return;
+    this.#waiting.set(session, { source, isNew });
+    this.#schedule();
+  }
+
+  end(session: SessionId): void {
+    const waiting = this.#waiting.get(session);
+    this.#waiting.delete(session);
+    if (waiting?.isNew === true || this.#ended.size >= waitingMax) return;
+    this.#ended.add(session);
+    this.#schedule();
+  }
+
+  /** The last device of a user left. */
+  seen(user: UserKey, past: SeenPast): void {
+    if (this.#seen.size >= waitingMax && !this.#seen.has(user)) return;
+    this.#seen.set(user, past);
+    this.#schedule();
+  }
+
+  /** The thread is about to end: all that waits, now. */
+  writeAll(): void {
+    while (this.#waiting.size + this.#ended.size + this.#seen.size > 0) {
+      const batch = this.#take();
+      const seen = batch.seen.map(([user, past]) => seenRow(user, past));
+      this.#ctx.store.ask('keep', { ...batch, seen }, () => {});
+    }
+  }
+
+  /** Called by the timer wheel. */
+  onDeadline(): void {
+    const batch = this.#take();
+    if (batch.seen.length === 0) return this.#write(batch, []);
+    // What is known of a user's other devices stays known.
+    const users = batch.seen.map(([user]) => user);
+    const sent = this.#ctx.store.ask('seen', { users }, (known) => this.#write(batch, known));
+    if (sent !== 'sent') this.#write(batch, undefined);
+  }
+
+  #write(batch: Batch, known: SeenUser[] | undefined): void {
+    if (known === undefined) return this.#putBack(batch);
+    const before = new Map(known.map((row) => [row.user, pastOf(row).devices]));
+    const seen = batch.seen.map(([user, { lastSeenMs, devices }]) =>
+      seenRow(user, { lastSeenMs, devices: mergedDevices(devices, before.get(user) ?? []) }),
+    );
+    const request = { sessions: batch.sessions, ended: batch.ended, seen };
+    const sent = this.#ctx.store.ask('keep', request, (result) => {
+      if (result === undefined) this.#putBack(batch);
+      else this.#goOn();
+    });
+    if (sent !== 'sent') this.#putBack(batch);
+  }
+
+  #take(): Batch {
+    const waiting = [...this.#waiting].slice(0, batchMax);
+    const ended = [...this.#ended].slice(0, batchMax);
+    const seen = [...this.#seen].slice(0, batchMax);
+    for (const [session] of waiting) this.#waiting.delete(session);
+    for (const session of ended) this.#ended.delete(session);
+    for (const [user] of seen) this.#seen.delete(user);
+    const sessions = waiting.flatMap(([session, { source }]) => source.keptOf(session) ?? []);
+    return { waiting, sessions, ended, seen };
+  }
+
+  /** The store could not: what is not outdated meanwhile is tried again. */
+  #putBack({ waiting, ended, seen }: Batch): void {
+    for (const [session, entry] of waiting) {
+      if (!this.#ended.has(session) && !this.#waiting.has(session)) this.#waiting.set(session, entry);
+    }
+    for (const session of ended) this.#ended.add(session);
+    for (const [user, past] of seen) if (!this.#seen.has(user)) this.#seen.set(user, past);
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    this.#isUnderWay = false;
+    if (this.#waiting.size + this.#ended.size + this.#seen.size > 0) this.#schedule();
+  }
+
+  /** One write at a time. */
+  #schedule(): void {
+    if (this.#isUnderWay) return;
+    this.#isUnderWay = true;
+    this.#ctx.timers.schedule(this.#ctx.clock.monotonicMs() + waitMs, this);
+  }
+}
+
+interface Batch {
+  waiting: [SessionId, Waiting][];
+  sessions: KeptSession[];
+  ended: SessionId[];
+  seen: [UserKey, SeenPast][];
+}
+
+function seenRow(user: UserKey, { lastSeenMs, devices }: SeenPast): SeenUser {
+  return { user, lastSeenMs, devices: packObject(devices) };
+}
+
+/** What the store knows of a user who is not there. */
+export function pastOf({ lastSeenMs, devices }: SeenUser): Past {
+  return { lastSeenMs, devices: unpackObject(devices) as GoneDevice[] };
+}

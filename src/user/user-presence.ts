@@ -1,0 +1,123 @@
+/**
+ * How one user is, over all devices.
+ * Thread: the user's home shard. Owned by user.ts, which tells of every session that comes and goes. There is a board only
+ * while somebody watches: most users of a large server are watched by nobody.
+ */
+import type { SessionId, ShardId } from '#proto/names.ts';
+import { presenceOfUser, type UserKey, userOfKey } from '#proto/names.ts';
+import type { LaneSpec } from '#proto/record.ts';
+import {
+  type DevicePresence,
+  mergedDevices,
+  noPast,
+  type Past,
+  plainPresence,
+  presenceOf,
+  type UserPresence,
+} from '../presence/device-presence.ts';
+import { PresenceBoard } from '../presence/presence-board.ts';
+import type { DetachedSessions } from './detached-sessions.ts';
+import type { Devices } from './devices.ts';
+import type { UserContext } from './ports.ts';
+
+export interface UserSessions {
+  devices: Devices;
+  detached: DetachedSessions;
+}
+
+export class UserPresenceDesk {
+  readonly #key: UserKey;
+  readonly #ctx: UserContext;
+  readonly #sessions: UserSessions;
+  readonly #onIdle: () => void;
+  #board: PresenceBoard | undefined;
+  #past: Past = noPast;
+
+  constructor(key: UserKey, ctx: UserContext, sessions: UserSessions, onIdle: () => void) {
+    this.#key = key;
+    this.#ctx = ctx;
+    this.#sessions = sessions;
+    this.#onIdle = onIdle;
+  }
+
+  get isWatched(): boolean {
+    return this.#board?.isWatched ?? false;
+  }
+
+  /** `isAgain`: whoever watches has missed what happened while this home was away. */
+  watch(shard: ShardId, spec: LaneSpec, isAgain: boolean): void {
+    this.#board ??= this.#openBoard();
+    this.#board.watch(shard, spec, isAgain);
+  }
+
+  unwatch(shard: ShardId, spec: LaneSpec): void {
+    this.#board?.unwatch(shard, spec);
+    this.#closeBoard();
+  }
+
+  dropShard(shard: ShardId): void {
+    this.#board?.dropShard(shard);
+    this.#closeBoard();
+  }
+
+  /** A device is there, or is in another way. */
+  onHere(session: SessionId, shard: ShardId, presence: DevicePresence = plainPresence): void {
+    this.#board?.enter(userOfKey(this.#key), session, shard, presence);
+  }
+
+  /** A device said goodbye. */
+  onLeft(session: SessionId, presence: DevicePresence | undefined): void {
+    this.#remember(presence);
+    this.#board?.leave(userOfKey(this.#key), session);
+  }
+
+  /** A device was lost: it may come back. */
+  onLost(session: SessionId, presence: DevicePresence | undefined, graceEndMs: number): void {
+    this.#remember(presence);
+    this.#board?.lose(userOfKey(this.#key), session, graceEndMs);
+  }
+
+  now(): UserPresence {
+    const lost = [...this.#sessions.detached.inGrace()].map(([, presence = plainPresence]) => presence);
+    return this.#describe([...lost, ...this.#sessions.devices.presences()]);
+  }
+
+  #describe(here: readonly DevicePresence[]): UserPresence {
+    return presenceOf(userOfKey(this.#key), here, this.#past);
+  }
+
+  /** Whoever was invisible was not seen. */
+  #remember(presence: DevicePresence = plainPresence): void {
+    if (presence.status === 'invisible') return;
+    const lastSeenMs = this.#ctx.clock.wallMs();
+    const { id, ...device } = presence.device ?? {};
+    const gone = id === undefined ? [] : [{ id, ...device, lastSeenMs }];
+    this.#past = { lastSeenMs, devices: mergedDevices(gone, this.#past.devices) };
+    if (this.#sessions.devices.size === 0 && this.#ctx.isKept(this.#key))
+      this.#ctx.keeps.seen(this.#key, { lastSeenMs, devices: this.#past.devices });
+  }
+
+  #openBoard(): PresenceBoard {
+    const user = userOfKey(this.#key);
+    const subject = { key: presenceOfUser(this.#key), about: { user }, describe: this.#describeFor };
+    const board = new PresenceBoard(subject, this.#ctx, () => {
+      this.#closeBoard();
+      this.#onIdle();
+    });
+    for (const [session, { shard, told }] of this.#sessions.devices)
+      board.enter(user, session, shard, told?.presence ?? plainPresence);
+    for (const [session, presence = plainPresence, graceEndMs] of this.#sessions.detached.inGrace()) {
+      board.enter(user, session, this.#ctx.self, presence);
+      board.lose(user, session, graceEndMs);
+    }
+    board.settle();
+    return board;
+  }
+
+  readonly #describeFor = (_user: unknown, here: readonly DevicePresence[]): UserPresence =>
+    this.#describe(here);
+
+  #closeBoard(): void {
+    if (this.#board?.isWatched === false) this.#board = undefined;
+  }
+}
