@@ -123,7 +123,7 @@ export const metricDefinitions = {
   ),
   storeQueries: counter('store_queries_total', 'Questions that shards asked the store, by what was asked', {
     name: 'query',
-    values: ['page', 'find', 'search', 'mark', 'receipts', 'erase', 'stats'],
+    values: ['page', 'find', 'search', 'mark', 'receipts', 'erase', 'keep', 'kept', 'seen', 'stats'],
   }),
   storePruned: counter('store_pruned_total', 'Entries of topics that were taken away because of their age'),
   storeArchived: counter('store_archived_total', 'Entries of topics that were moved to archive files'),

@@ -27,6 +27,9 @@ const nothingStored = {
   mark: null,
   receipts: [],
   erase: { messageCount: 0 },
+  keep: null,
+  kept: null,
+  seen: [],
   stats: { topicCount: 0, messageCount: 0, storeBytes: 0, perDay: [], topTopics: [] },
 } satisfies { [Name in StoreQueryName]: unknown };
 

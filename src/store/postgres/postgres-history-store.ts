@@ -16,6 +16,7 @@ import { LeadConnection } from './archive-lead.ts';
 import * as archives from './archives.ts';
 import { clientConfig, defaultOptions, type PostgresOptions } from './connect.ts';
 import { isStored } from './fate.ts';
+import * as sessions from './kept-sessions.ts';
 import { openDatabase } from './open-database.ts';
 import { findMessage, pageOf } from './pages.ts';
 import { Partitions } from './partitions.ts';
@@ -24,6 +25,7 @@ import { markReceipts, receiptsOf } from './receipts.ts';
 import { searchMessages } from './search.ts';
 import { CommitUnknownError, type Sql, sqlStateOf } from './sql.ts';
 import { TopicIds } from './topic-rows.ts';
+import { Turns } from './turns.ts';
 import { erase, probe, prune, statsOf, topicsOf } from './upkeep.ts';
 import { Writer } from './writer.ts';
 
@@ -41,6 +43,8 @@ export class PostgresHistoryStore implements HistoryStore {
   readonly #writer: Writer;
   readonly #readers: Readers;
   readonly #topicIds = new TopicIds();
+  /** Of `keep`: what was said last of a session is what is kept. */
+  readonly #keeps = new Turns();
 
   /** Rejects with a sentence when the database cannot be used. */
   static async open(
@@ -67,13 +71,7 @@ export class PostgresHistoryStore implements HistoryStore {
   async append(entries: readonly AppendEntry[]): Promise<AppendResult[]> {
     if (entries.length === 0) return [];
     await this.#partitions.ensure(entries, (work) => this.#writer.transaction(work));
-    try {
-      return await this.#append(entries);
-    } catch (error) {
-      // Locks are taken in one order here; whoever else holds some (an operator by hand) may not know it.
-      if (!deadlocks.has(sqlStateOf(error) ?? '')) throw refusal('a batch', error);
-    }
-    return refusing('a batch', () => this.#append(entries));
+    return refusing('a batch', () => twiceIfDeadlocked(() => this.#append(entries)));
   }
 
   page(request: Request<'page'>): Result<'page'> {
@@ -101,6 +99,35 @@ export class PostgresHistoryStore implements HistoryStore {
 
   erase(request: Request<'erase'>): Result<'erase'> {
     return refusing('an erasure', () => erase(this.#readers, request));
+  }
+
+  keep(request: Request<'keep'>): Result<'keep'> {
+    const write = () => this.#readers.transaction((sql) => sessions.keep(sql, request));
+    return refusing('sessions', () => this.#keeps.take(() => twiceIfDeadlocked(write)));
+  }
+
+  kept(request: Request<'kept'>): Result<'kept'> {
+    return refusing('a session', () => this.#readers.read((sql) => sessions.keptSession(sql, request)));
+  }
+
+  seen({ users }: Request<'seen'>): Result<'seen'> {
+    return refusing('users', () => this.#readers.read((sql) => sessions.seenUsers(sql, users)));
+  }
+
+  releaseSessions(
+    request: Parameters<HistoryStore['releaseSessions']>[0],
+  ): ReturnType<HistoryStore['releaseSessions']> {
+    return refusing('the release of sessions', () =>
+      this.#readers.longTransaction((sql) => sessions.releaseSessions(sql, request)),
+    );
+  }
+
+  sweepSessions(
+    request: Parameters<HistoryStore['sweepSessions']>[0],
+  ): ReturnType<HistoryStore['sweepSessions']> {
+    return refusing('the end of sessions', () =>
+      this.#readers.read((sql) => sessions.sweepSessions(sql, request)),
+    );
   }
 
   stats(request: Request<'stats'>): Result<'stats'> {
@@ -139,6 +166,7 @@ export class PostgresHistoryStore implements HistoryStore {
   }
 
   async close(): Promise<void> {
+    await this.#keeps.settled();
     await this.#writer.close();
     await this.#readers.close();
   }
@@ -182,6 +210,16 @@ export class PostgresHistoryStore implements HistoryStore {
     const isFateUnknown = stored === undefined;
     throw new StoreUnavailableError('PostgreSQL refused a batch', { cause: error, isFateUnknown });
   }
+}
+
+/** Locks are taken in one order here; whoever else holds some (an operator by hand) may not know it. */
+async function twiceIfDeadlocked<Answer>(work: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!deadlocks.has(sqlStateOf(error) ?? '')) throw error;
+  }
+  return work();
 }
 
 async function refusing<Answer>(what: string, ask: () => Promise<Answer>): Promise<Answer> {

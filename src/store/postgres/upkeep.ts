@@ -12,6 +12,7 @@ import {
   type UserId,
 } from '#proto/names.ts';
 import type { HistoryStore, StoreQueries, StoreStats } from '../history-store.ts';
+import { forgetUser } from './kept-sessions.ts';
 import type { Readers } from './readers.ts';
 import type { Sql } from './sql.ts';
 import { timeFrom } from './values.ts';
@@ -89,6 +90,7 @@ export async function erase(
 ): Promise<{ messageCount: number }> {
   const record = () => readers.transaction((sql) => recordErasure(sql, { tenant, user, atMs }));
   await record();
+  await readers.transaction((sql) => forgetUser(sql, tenant, user));
   const { stretches, messageCount } = await readers.longTransaction((sql) => writtenBy(sql, tenant, user));
   for (const { topicId, first, last } of stretches) {
     for (let from = first; from <= last; from += biteOffsets) {

@@ -6,6 +6,7 @@
 import type { Client, ClientConfig } from 'pg';
 import { closed, connect, discard } from './connect.ts';
 import { CommitUnknownError, commit, type Sql, sqlOf, sqlStateOf } from './sql.ts';
+import { Turns } from './turns.ts';
 
 /** Whatever the server's default: what is answered as stored is on its disk. Stronger settings stay. */
 const durableSql = `SELECT set_config('synchronous_commit', 'on', false)
@@ -14,8 +15,7 @@ const durableSql = `SELECT set_config('synchronous_commit', 'on', false)
 export class Writer {
   readonly #config: ClientConfig;
   #client: Client | undefined;
-  /** Ends with what was asked for last. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   #isClosed = false;
 
   constructor(config: ClientConfig) {
@@ -24,24 +24,18 @@ export class Writer {
 
   /** Rejects with CommitUnknownError when it may be stored; with anything else, nothing is. */
   transaction<Answer>(run: (sql: Sql) => Promise<Answer>): Promise<Answer> {
-    return this.#inTurn(() => this.#transaction(run));
+    return this.#turns.take(() => this.#transaction(run));
   }
 
   /** Outside of a transaction, on a connection that is new if it was lost. */
   ask<Answer>(run: (sql: Sql) => Promise<Answer>): Promise<Answer> {
-    return this.#inTurn(() => this.#ask(run));
+    return this.#turns.take(() => this.#ask(run));
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#last;
+    await this.#turns.settled();
     await closed(this.#client?.end());
-  }
-
-  #inTurn<Answer>(work: () => Promise<Answer>): Promise<Answer> {
-    const turn = this.#last.then(work);
-    this.#last = turn.catch(() => undefined);
-    return turn;
   }
 
   async #ask<Answer>(run: (sql: Sql) => Promise<Answer>): Promise<Answer> {

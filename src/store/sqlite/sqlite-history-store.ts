@@ -14,6 +14,7 @@ import {
 } from '../history-store.ts';
 import { Appender } from './append.ts';
 import { Archives } from './archives.ts';
+import { KeptSessions } from './kept-sessions.ts';
 import { type OpenedDatabase, openDatabase, openForReading } from './open-database.ts';
 import { Pages } from './pages.ts';
 import { Receipts } from './receipts.ts';
@@ -36,6 +37,7 @@ export class SqliteHistoryStore implements HistoryStore {
   readonly #appender: Appender;
   readonly #pages: Pages;
   readonly #receipts: Receipts;
+  readonly #keptSessions: KeptSessions;
   readonly #upkeep: Upkeep;
   readonly #archives: Archives;
   readonly #begin: StatementSync;
@@ -55,6 +57,7 @@ export class SqliteHistoryStore implements HistoryStore {
     this.#appender = new Appender(database, this.#topics);
     this.#pages = new Pages(database, this.#topics);
     this.#receipts = new Receipts(database, this.#topics);
+    this.#keptSessions = new KeptSessions(database);
     this.#upkeep = new Upkeep(database, this.#topics);
     this.#archives = new Archives(database, this.#topics, this.#upkeep);
     this.#begin = database.prepare('BEGIN IMMEDIATE');
@@ -93,7 +96,34 @@ export class SqliteHistoryStore implements HistoryStore {
   }
 
   async erase(request: Request<'erase'>): Result<'erase'> {
-    return this.#write('an erasure', () => this.#upkeep.erase(request));
+    return this.#write('an erasure', () => {
+      this.#keptSessions.forget(request.tenant, request.user);
+      return this.#upkeep.erase(request);
+    });
+  }
+
+  async keep(request: Request<'keep'>): Result<'keep'> {
+    return this.#write('sessions', () => this.#keptSessions.keep(request));
+  }
+
+  async kept(request: Request<'kept'>): Result<'kept'> {
+    return this.#read('a session', () => this.#keptSessions.find(request));
+  }
+
+  async seen({ users }: Request<'seen'>): Result<'seen'> {
+    return this.#read('users', () => this.#keptSessions.seen(users));
+  }
+
+  async releaseSessions(
+    request: Parameters<HistoryStore['releaseSessions']>[0],
+  ): ReturnType<HistoryStore['releaseSessions']> {
+    return this.#write('the release of sessions', () => this.#keptSessions.release(request));
+  }
+
+  async sweepSessions(
+    request: Parameters<HistoryStore['sweepSessions']>[0],
+  ): ReturnType<HistoryStore['sweepSessions']> {
+    return this.#write('the end of sessions', () => this.#keptSessions.sweep(request));
   }
 
   async stats(request: Request<'stats'>): Result<'stats'> {
