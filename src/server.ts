@@ -159,9 +159,9 @@ function createSupervisor(
     clock: systemClock,
     log,
     ...shared,
-    startOf: (peer) =>
+    startOf: (peer, isFirst) =>
       peer === storePeer
-        ? { config, shared, metricsRow: metricsRowOf(peer) }
+        ? { config, shared, metricsRow: metricsRowOf(peer), isFirst }
         : { ...birth, shard: peer, knownKeys },
     metricsRowOf,
     onKeys: (jwks) => {

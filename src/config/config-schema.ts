@@ -215,6 +215,11 @@ export const settings = {
     '60s',
     'A connection silent for so long closes with 4003; more than HEARTBEAT_INTERVAL.',
   ),
+  sessionTtlMs: setting(
+    'SESSION_TTL',
+    duration(1_000, 86_400_000),
+    '2m',
+    'How long a session whose connection was lost may be resumed.',
   awayAfterMs: setting(
     'AWAY_AFTER',
     duration(1_000, 86_400_000),

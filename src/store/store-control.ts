@@ -20,6 +20,7 @@ import { PostgresHistoryStore } from './postgres/postgres-history-store.ts';
 import { Retention } from './retention.ts';
 import { SearchGate } from './search-gate.ts';
 import { searchText } from './search-text.ts';
+import { SessionSweep } from './session-sweep.ts';
 import { SqliteHistoryStore } from './sqlite/sqlite-history-store.ts';
 import { StoreBreaker } from './store-breaker.ts';
 import { type StoreIntakeContext, takeStoreRecord } from './store-intake.ts';
@@ -30,6 +31,8 @@ export interface StoreStart {
   shared: SharedTables;
   /** The store's row in the table of metrics. */
   metricsRow: number;
+  /** The process has just begun: it had no store's thread before this one. */
+  isFirst: boolean;
 }
 
 /** Records of one shard before the next gets its turn. */
@@ -40,13 +43,17 @@ const backlogRetryMs = 1;
 const tickMs = 25;
 
 /** Serves `port` until the thread ends. */
-export async function runStore({ config, shared, metricsRow }: StoreStart, port: MessagePort): Promise<void> {
+export async function runStore(
+  { config, shared, metricsRow, isFirst }: StoreStart,
+  port: MessagePort,
+): Promise<void> {
   const post = (message: FromStore) => port.postMessage(message);
   const log = createLogger(config, { write: (line) => post({ kind: 'logs', lines: [line] }) }, 'store');
   const jobs = new JobDesk((message, transfer) => port.postMessage(message, transfer));
   let store: HistoryStore;
   try {
     store = await openStore(config, jobs);
+    if (isFirst) await releaseSessions(store, config);
   } catch (error) {
     post({ kind: 'failed', reason: (error as Error).message });
     process.exit(1);
@@ -69,6 +76,16 @@ async function openStore(config: Config, jobs: JobDesk): Promise<HistoryStore> {
   });
 }
 
+/** Their connections ended with the process before this one. When a store's thread alone died, they are still there. */
+async function releaseSessions(store: HistoryStore, { sessionTtlMs }: Config): Promise<void> {
+  try {
+    await store.releaseSessions({ expiresAtMs: systemClock.wallMs() + sessionTtlMs });
+  } catch (error) {
+    const { message, cause } = error as Error;
+    throw new Error(`${message}: ${(cause as Error | undefined)?.message}`, { cause: error });
+  }
+}
+
 class StoreThread {
   readonly #store: HistoryStore;
   readonly #metrics: MetricsRow;
@@ -76,6 +93,7 @@ class StoreThread {
   readonly #intake: StoreIntakeContext;
   readonly #breaker: StoreBreaker;
   readonly #retention: Retention;
+  readonly #sweep: SessionSweep;
   readonly #archive: ArchiveKeeper;
   readonly #jobs: JobDesk;
   readonly #log: Logger;
@@ -110,6 +128,11 @@ class StoreThread {
       onFailure: (error) => log.error({ err: error }, 'what is too old could not be taken away'),
     });
     this.#retention.start();
+    this.#sweep = new SessionSweep({
+      ...{ store, clock: systemClock, isUp: () => this.#breaker.isUp },
+      onFailure: (error) => log.error({ err: error }, 'sessions that are over could not be forgotten'),
+    });
+    this.#sweep.start();
     this.#archive = this.#openArchive(config);
     this.#archive.start();
     setInterval(() => this.#turn(), tickMs);
@@ -179,6 +202,7 @@ class StoreThread {
   async #end(): Promise<void> {
     this.#breaker.close();
     this.#retention.stop();
+    this.#sweep.stop();
     this.#archive.stop();
     this.#jobs.close();
     await this.#intake.commits.settled();

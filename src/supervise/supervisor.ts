@@ -26,8 +26,8 @@ export interface SupervisorContext {
   log: Logger;
   metrics: SharedArrayBuffer;
   heartbeats: SharedArrayBuffer;
-  /** What a thread is born with: a shard's, or the store's (`storePeer`). */
-  startOf(peer: ShardId): object;
+  /** What a thread is born with: a shard's, or the store's (`storePeer`). `isFirst`: it takes nobody's place. */
+  startOf(peer: ShardId, isFirst: boolean): object;
   /** Its row in the table of metrics. */
   metricsRowOf(peer: ShardId): number;
   onLogLines(lines: string[]): void;
@@ -154,7 +154,7 @@ export class Supervisor implements ThreadEvents {
   // ---- lives
 
   #spawn(peer: ShardId): SupervisedThread {
-    const thread = new SupervisedThread(peer, this.#ctx.startOf(peer), this);
+    const thread = new SupervisedThread(peer, this.#ctx.startOf(peer, !this.#isStarted), this);
     this.#threads.set(peer, thread);
     return thread;
   }

@@ -26,6 +26,7 @@ const wrongValues: Record<string, string> = {
   MAX_SUBSCRIPTIONS: '1e3',
   HEARTBEAT_INTERVAL: '30',
   CLIENT_TIMEOUT: 'forever',
+  SESSION_TTL: '999ms',
   RATE_LIMIT_ENABLED: 'yes',
   RATE_LIMIT_CONNECTION: '100',
   RATE_LIMIT_BURST: 'some',
