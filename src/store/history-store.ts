@@ -1,8 +1,8 @@
 /**
  * The seam of everything durable: topics as logs of entries with offsets.
- * Thread: store. Called by group-commit.ts (append), store-queries.ts (what shards ask) and retention.ts. Behind it:
- * PostgreSQL (DATABASE_URL), or SQLite in DATA_DIR; one contract suite (test/contract/history-store.ts) says what each of
- * them must do.
+ * Thread: store. Called by group-commit.ts (append), store-queries.ts (what shards ask), retention.ts and
+ * session-sweep.ts. Behind it: PostgreSQL (DATABASE_URL), or SQLite in DATA_DIR; one contract suite
+ * (test/contract/history-store.ts) says what each of them must do.
  *
  * Promises of every backend:
  * - What `append` answered as stored survives the death of the process, and of the machine as far as its disk is honest.
@@ -194,11 +194,14 @@ export interface StoreQueries {
   mark(request: { marks: ReceiptMark[] }): Promise<void>;
   /** Users who have a mark at or beyond `offset`, by name; read means delivered. */
   receipts(request: { topic: TopicKey; offset: number; limit: number }): Promise<ReceiptTimes[]>;
-  /** Takes the content of everything that `user` wrote out of all topics; the offsets stay. Archives follow (`erasures`). */
+  /** Takes the content of everything that `user` wrote out of all topics; the offsets stay. Archives follow (`erasures`); what is kept of the user goes. */
   erase(request: { tenant: Tenant; user: UserId; atMs: number }): Promise<{ messageCount: number }>;
-  /** What homes know of their users, the younger for the older of one name; together or not at all. */
+  /**
+   * What homes know of their users, the younger for the older of one name; together or not at all. What is asked for at
+   * once is done in its order; within one call the last of a name counts, and `ended` before all.
+   */
   keep(request: { sessions: KeptSession[]; ended: SessionId[]; seen: SeenUser[] }): Promise<void>;
-  /** By its name or its former one; null when there is none, it is another user's, or its time was over at `nowMs`. */
+  /** By its name, else by its former one; null when there is none, it is another user's, or its time was over at `nowMs`. */
   kept(request: { session: SessionId; user: UserKey; nowMs: number }): Promise<KeptSession | null>;
   /** Those of the users that were ever seen to leave. At most 1,000 are asked for. */
   seen(request: { users: UserKey[] }): Promise<SeenUser[]>;

@@ -4,6 +4,7 @@ import type { HistoryStore } from '../../src/store/history-store.ts';
 import { claimAmendments } from './claims/amendments.ts';
 import { claimArchives } from './claims/archives.ts';
 import { claimConversations } from './claims/conversations.ts';
+import { claimKeptBesides, claimKeptSessions } from './claims/kept-sessions.ts';
 import { claimKeys } from './claims/keys.ts';
 import { claimLog } from './claims/log.ts';
 import { claimReceipts } from './claims/receipts.ts';
@@ -14,6 +15,7 @@ import type { Claim } from './entries.ts';
 const chapters = [
   ...[claimLog, claimKeys, claimConversations, claimAmendments],
   ...[claimSearch, claimReceipts, claimUpkeep, claimArchives],
+  ...[claimKeptSessions, claimKeptBesides],
 ];
 
 /** `open` gives a new, empty store each time. */

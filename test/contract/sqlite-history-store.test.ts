@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
+import { type SessionId, userKey } from '#proto/names.ts';
 import { StoreUnavailableError } from '../../src/store/history-store.ts';
 import { databaseFile } from '../../src/store/sqlite/open-database.ts';
 import { SqliteHistoryStore } from '../../src/store/sqlite/sqlite-history-store.ts';
-import { boundsOf, entry } from './entries.ts';
+import { ann, boundsOf, bytes, entry, startMs, tenant } from './entries.ts';
 import { historyStoreContract } from './history-store.ts';
 
 const folders: string[] = [];
@@ -42,6 +43,25 @@ test('SQLite: what was stored is there when it is opened again, under the same e
   const other = new SqliteHistoryStore(newFolder());
   assert.notEqual(other.epoch, epoch);
   await other.close();
+});
+
+test('SQLite: sessions and users who were seen are there when it is opened again', async () => {
+  const folder = newFolder();
+  const first = new SqliteHistoryStore(folder);
+  const user = userKey(tenant, ann);
+  const [a, former] = ['a', 'b'].map((name) => ({
+    session: name as SessionId,
+    tokenHash: `hash of ${name}`,
+  }));
+  const kept = { ...a!, former, user, state: bytes(7), expiresAtMs: undefined };
+  const seen = [{ user, lastSeenMs: startMs + 1, devices: bytes(9) }];
+  await first.keep({ sessions: [kept], ended: [], seen });
+  await first.close();
+  const second = new SqliteHistoryStore(folder);
+  const find = (session: SessionId) => second.kept({ session, user, nowMs: startMs });
+  assert.deepEqual([await find(a!.session), await find(former!.session)], [kept, kept]);
+  assert.deepEqual(await second.seen({ users: [user] }), seen);
+  await second.close();
 });
 
 test('SQLite: a second server on the same folder is refused with a sentence, until the first is gone', async () => {

@@ -20,6 +20,7 @@ import type {
   StoreQueryName,
 } from '../../src/store/history-store.ts';
 import { Payload } from '../../src/wire/payload.ts';
+import { MemoryKeptSessions } from './memory-kept-sessions.ts';
 
 const nil = Payload.ofValue(null).msgpack;
 
@@ -43,6 +44,7 @@ export class MemoryLogStore implements LogStore {
   /** Questions so far, in order. */
   readonly asked: [name: StoreQueryName, request: object][] = [];
   readonly marks: ReceiptMark[] = [];
+  readonly keptSessions = new MemoryKeptSessions();
   /** An entry of the other inbox of a direct message; called behind the answer to who asked for it. */
   onCopied: (copy: NonNullable<AppendRequest['copy']>, message: StoredMessage) => void = () => {};
   readonly #logs = new Map<TopicKey, Log>();
@@ -167,6 +169,13 @@ export class MemoryLogStore implements LogStore {
         return null;
       case 'receipts':
         return this.#receipts(request as QueryRequest<'receipts'>);
+      case 'keep':
+        this.keptSessions.keep(request as QueryRequest<'keep'>);
+        return null;
+      case 'kept':
+        return this.keptSessions.kept(request as QueryRequest<'kept'>);
+      case 'seen':
+        return this.keptSessions.seen(request as QueryRequest<'seen'>);
       default:
         throw new Error(`no test has asked for ${name} yet`);
     }

@@ -12,6 +12,7 @@ import type {
   PageRequest,
   StoredMessage,
 } from '../../src/store/history-store.ts';
+import { MemoryKeptSessions } from './memory-kept-sessions.ts';
 
 const nil = Uint8Array.of(0xc0);
 
@@ -38,6 +39,7 @@ interface Keyed {
 
 export class SimLog {
   readonly epoch = 'sim';
+  readonly keptSessions = new MemoryKeptSessions();
   readonly #topics = new Map<TopicKey, TopicLog>();
   readonly #keys = new Map<string, Keyed>();
   /** Offsets by topic and message id. */

@@ -8,6 +8,7 @@ import type { ShardId } from '#proto/names.ts';
 import type { ThreadLink } from '../../src/links/thread-link.ts';
 import { GroupCommit, groupCommitLimits } from '../../src/store/group-commit.ts';
 import { type HistoryStore, StoreUnavailableError } from '../../src/store/history-store.ts';
+import { Turns } from '../../src/store/postgres/turns.ts';
 import { SearchGate } from '../../src/store/search-gate.ts';
 import { type StoreIntakeContext, takeStoreRecord } from '../../src/store/store-intake.ts';
 import { packMsgpack } from '../../src/wire/codec.ts';
@@ -25,6 +26,7 @@ export interface StorePace {
 
 /** Work of the database: done, then told. */
 interface Job {
+  /** Also of what homes keep: it may be done, and the answer lost. */
   isAppend: boolean;
   act: () => void;
   tell: () => void;
@@ -148,12 +150,20 @@ export class SimStore {
   /** Of what no simulated client asks there is nothing. */
   #facade(): HistoryStore {
     const log = this.#log;
+    const { keptSessions } = log;
+    const keeps = new Turns();
     return {
       epoch: log.epoch,
       append: (entries: Parameters<HistoryStore['append']>[0]) => this.#do(true, () => log.append(entries)),
       page: (request: Parameters<HistoryStore['page']>[0]) => this.#do(false, () => log.page(request)),
       find: (request: Parameters<HistoryStore['find']>[0]) => this.#do(false, () => log.find(request)),
       mark: () => this.#do(false, () => undefined),
+      keep: (request: Parameters<HistoryStore['keep']>[0]) =>
+        keeps.take(() => this.#do(true, () => keptSessions.keep(request))),
+      kept: (request: Parameters<HistoryStore['kept']>[0]) =>
+        this.#do(false, () => keptSessions.kept(request)),
+      seen: (request: Parameters<HistoryStore['seen']>[0]) =>
+        this.#do(false, () => keptSessions.seen(request)),
     } as unknown as HistoryStore;
   }
 
