@@ -194,7 +194,10 @@ export interface StoreQueries {
   mark(request: { marks: ReceiptMark[] }): Promise<void>;
   /** Users who have a mark at or beyond `offset`, by name; read means delivered. */
   receipts(request: { topic: TopicKey; offset: number; limit: number }): Promise<ReceiptTimes[]>;
-  /** Takes the content of everything that `user` wrote out of all topics; the offsets stay. Archives follow (`erasures`); what is kept of the user goes. */
+  /**
+   * Takes the content of everything that `user` wrote out of all topics; the offsets stay. Archives follow (`erasures`).
+   * Sessions of the user go, and when the user was seen.
+   */
   erase(request: { tenant: Tenant; user: UserId; atMs: number }): Promise<{ messageCount: number }>;
   /**
    * What homes know of their users, the younger for the older of one name; together or not at all. What is asked for at
