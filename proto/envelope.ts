@@ -29,12 +29,19 @@ export const envelopeValidator = compileValidator(ClientEnvelopeShape);
 
 /** Encodings of the client wire; each has one WebSocket subprotocol and one frame kind. */
 export const encodings = ['json', 'msgpack'] as const;
-export type Encoding = (typeof encodings)[number];
+export type PlainEncoding = (typeof encodings)[number];
+/** How the frames for a client are made: its encoding, compressed where it agreed to that (RFC 7692). */
+export type Encoding = PlainEncoding | `${PlainEncoding}+deflate`;
+
+/** What is compressed, and what a client sends once it is taken apart. */
+export function plainOf(encoding: Encoding): PlainEncoding {
+  return encoding.startsWith('json') ? 'json' : 'msgpack';
+}
 
 export const subprotocols = {
   json: 'carillon.v1.json',
   msgpack: 'carillon.v1.msgpack',
-} as const satisfies Record<Encoding, string>;
+} as const satisfies Record<PlainEncoding, string>;
 
 /** Prefix of the subprotocol entry that carries a browser's token; never selected, never logged. */
 export const bearerSubprotocolPrefix = 'bearer.';

@@ -220,6 +220,7 @@ export const settings = {
     duration(1_000, 86_400_000),
     '2m',
     'How long a session whose connection was lost may be resumed.',
+  ),
   awayAfterMs: setting(
     'AWAY_AFTER',
     duration(1_000, 86_400_000),
@@ -268,6 +269,12 @@ export const settings = {
     duration(0, 1000),
     '5ms',
     'Longest wait of a normal message when the shard is busy; an idle shard waits for the end of the loop turn only.',
+  ),
+  deflate: setting(
+    'DEFLATE',
+    flag,
+    'false',
+    'Compress frames (permessage-deflate) for clients that offer it: less traffic for more CPU.',
   ),
   ringBytes: setting(
     'RING_BYTES',

@@ -1,13 +1,14 @@
 /**
  * One flush of a topic: publications → joined frames, once per lane.
  * Thread: the topic's home shard. Called by topic/topic.ts and presence/presence-board.ts.
- * Each publication is encoded once per encoding, however many lanes and subscribers there are; the frames of a flush
+ * Each publication is encoded (and compressed) once per encoding, however many lanes and subscribers there are; the frames of a flush
  * are joined into one buffer that every subscriber of a lane gets in one write. What may be dropped is never joined with
  * what may not. [FAN1]
  */
-import type { Encoding } from '#proto/envelope.ts';
+import { type Encoding, plainOf } from '#proto/envelope.ts';
 import type { DeliveryClass } from '#proto/record.ts';
 import { passes } from '../log/replay.ts';
+import { deflateFrame } from '../wire/deflate-frame.ts';
 import {
   encodeEnvelope,
   encodePublication,
@@ -78,12 +79,19 @@ export class FlushBatch {
   }
 
   #framesIn(encoding: Encoding): EncodedFrame[] {
-    this.#frames[encoding] ??= this.#publications.map((publication) => ({
+    this.#frames[encoding] ??= this.#encode(encoding);
+    return this.#frames[encoding];
+  }
+
+  #encode(encoding: Encoding): EncodedFrame[] {
+    const plain = plainOf(encoding);
+    if (plain !== encoding)
+      return this.#framesIn(plain).map((encoded) => ({ ...encoded, frame: deflateFrame(encoded.frame) }));
+    return this.#publications.map((publication) => ({
       frame: encodePublication(publication, encoding),
       delivery: deliveryOf(publication),
       offset: publication.offset,
     }));
-    return this.#frames[encoding];
   }
 }
 

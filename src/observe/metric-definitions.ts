@@ -32,7 +32,16 @@ export const metricDefinitions = {
   connectionsTotal: counter('websocket_connections_total', 'WebSocket connections accepted since the start'),
   connectionsRefused: counter('websocket_connections_refused_total', 'Upgrades refused, by reason', {
     name: 'reason',
-    values: ['origin', 'path', 'too_fast', 'too_many_from_address', 'full', 'draining', 'unauthorized'],
+    values: [
+      'origin',
+      'path',
+      'batch',
+      'too_fast',
+      'too_many_from_address',
+      'full',
+      'draining',
+      'unauthorized',
+    ],
   }),
   closes: counter('websocket_closes_total', 'Connections closed, by close code', {
     name: 'code',

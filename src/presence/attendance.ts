@@ -24,7 +24,7 @@ export class Attendance {
 
   /** It comes, or is there in another way. */
   enter(session: SessionId, shard: ShardId, presence: DevicePresence): void {
-    if (!this.#attendees.has(session)) this.#forgetGhostOf(presence);
+    this.#forgetGhostOf(presence);
     this.#attendees.set(session, { shard, presence, leavesAtMs: Number.POSITIVE_INFINITY });
   }
 

@@ -1,5 +1,7 @@
 /** What an upgrade request asks for: encoding, token, origin. Pure; upgrade.ts acts on it. */
-import { bearerSubprotocolPrefix, type Encoding, encodings, subprotocols } from '#proto/envelope.ts';
+import { parseDuration } from '#kit/duration.ts';
+import { bearerSubprotocolPrefix, encodings, type PlainEncoding, subprotocols } from '#proto/envelope.ts';
+import { batchMsMax } from '#proto/limits.ts';
 
 export interface HandshakeRequest {
   /** Path and query as sent. */
@@ -13,8 +15,10 @@ export interface HandshakeRequest {
 
 export interface Handshake {
   path: string;
-  encoding: Encoding;
+  encoding: PlainEncoding;
   token: string | undefined;
+  /** `?batch=`: frames may wait for each other so long, milliseconds; 'wrong' when it is no such time. */
+  batchMs: number | 'wrong';
 }
 
 /** Never throws; `isQueryTokenAllowed` is AUTH_QUERY_TOKEN. */
@@ -27,6 +31,7 @@ export function readHandshake(request: HandshakeRequest, isQueryTokenAllowed: bo
   return {
     path: pathname,
     encoding: bySubprotocol ?? byQuery ?? 'json',
+    batchMs: batchOf(searchParams.get('batch')),
     token:
       bearerHeader(request.authorization) ??
       bearerEntry(offered) ??
@@ -54,6 +59,13 @@ export function bearerHeader(authorization: string | undefined): string | undefi
 function bearerEntry(offered: string[]): string | undefined {
   const entry = offered.find((candidate) => candidate.startsWith(bearerSubprotocolPrefix));
   return entry?.slice(bearerSubprotocolPrefix.length);
+}
+
+/** `100ms`, `1s`. */
+function batchOf(text: string | null): number | 'wrong' {
+  if (text === null) return 0;
+  const batchMs = /^\d{1,6}(ms|s)$/.test(text) ? parseDuration(text) : undefined;
+  return batchMs === undefined || batchMs > batchMsMax ? 'wrong' : batchMs;
 }
 
 function queryToken(searchParams: URLSearchParams): string | undefined {

@@ -12,12 +12,14 @@ import { Networks, normalAddress } from '#kit/address.ts';
 import { closeCodes } from '#proto/close-codes.ts';
 import type { AdmissionVerdict } from '#proto/control.ts';
 import { subprotocols } from '#proto/envelope.ts';
+import { batchMsMax } from '#proto/limits.ts';
 import type { SessionId } from '#proto/names.ts';
 import type { TokenVerdict, TokenVerifier } from '../auth/verify-token.ts';
 import type { Config } from '../config/load-config.ts';
 import type { MetricsRow } from '../observe/metrics-table.ts';
 import type { SessionContext } from '../session/ports.ts';
 import { Session } from '../session/session.ts';
+import { deflateWindowBits } from '../wire/deflate-frame.ts';
 import { clientAddress } from './client-address.ts';
 import { ForwardedClients } from './forwarded-clients.ts';
 import { type Handshake, type HandshakeRequest, isOriginAllowed, readHandshake } from './handshake.ts';
@@ -38,15 +40,31 @@ export interface UpgradeContext {
   isDraining(): boolean;
 }
 
-type RefusalReason = 'origin' | 'path' | 'too_fast' | 'too_many_from_address' | 'full' | 'draining';
+type RefusalReason = 'origin' | 'batch' | 'path' | 'too_fast' | 'too_many_from_address' | 'full' | 'draining';
 
 const refusals: Record<RefusalReason, { status: number; retryAfterSeconds?: number }> = {
   origin: { status: 403 },
   path: { status: 404 },
+  batch: { status: 400 },
   too_fast: { status: 429, retryAfterSeconds: 1 },
   too_many_from_address: { status: 429, retryAfterSeconds: 10 },
   full: { status: 503, retryAfterSeconds: 5 },
   draining: { status: 503, retryAfterSeconds: 2 },
+};
+
+/**
+ * One window for all clients, and nothing kept between messages: what is sent is compressed once for all of them
+ * (wire/deflate-frame.ts); what arrives is inflated by ws, which holds it against `maxPayload`.
+ */
+const deflateOptions = {
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  serverMaxWindowBits: deflateWindowBits,
+  concurrencyLimit: 10,
+};
+
+const explanations: Partial<Record<RefusalReason, string>> = {
+  batch: `batch is a time like 100ms, at most ${batchMsMax}ms`,
 };
 
 export class Upgrade {
@@ -63,7 +81,7 @@ export class Upgrade {
       noServer: true,
       clientTracking: false,
       maxPayload: ctx.config.messageBytesMax,
-      perMessageDeflate: false,
+      perMessageDeflate: ctx.config.deflate && deflateOptions,
       // Small: a client has no reason for more (reliability reference, section 2 rows 9 and 10).
       maxFragments: 64,
       maxBufferedChunks: 4096,
@@ -82,6 +100,7 @@ export class Upgrade {
     const forwarded = this.#forwardedAddress(request);
     const reason = this.#refusalOf(asked, handshake, forwarded, socket);
     if (reason !== undefined) return this.#refuse(socket, reason);
+    declineSmallWindows(request);
     socket.cork();
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
       this.#ctx.onUpgraded(socket);
@@ -94,11 +113,12 @@ export class Upgrade {
 
   #refusalOf(
     asked: HandshakeRequest,
-    { path }: Handshake,
+    { path, batchMs }: Handshake,
     forwarded: string | undefined,
     socket: Duplex,
   ): RefusalReason | undefined {
     if (path !== '/ws') return 'path';
+    if (batchMs === 'wrong') return 'batch';
     if (this.#ctx.isDraining()) return 'draining';
     const verdict = this.#ctx.verdictOf(socket);
     if (verdict !== 'admitted') return verdict;
@@ -120,7 +140,7 @@ export class Upgrade {
     const body = JSON.stringify({
       error: {
         code: reason,
-        message: `the upgrade was refused: ${reason}`,
+        message: `the upgrade was refused: ${explanations[reason] ?? reason}`,
         retryable: retryAfterSeconds !== undefined,
       },
     });
@@ -137,15 +157,16 @@ export class Upgrade {
     webSocket.once('close', () => this.#forwarded.onClosed(address));
   }
 
-  #begin(webSocket: WebSocket, socket: Duplex, { encoding, token }: Handshake): void {
+  #begin(webSocket: WebSocket, socket: Duplex, { encoding, token, batchMs }: Handshake): void {
     const verdict = token === undefined ? undefined : this.#ctx.tokens.verify(token);
     if (verdict?.ok === false) return this.#rejectToken(webSocket, verdict);
     const { sessions, sessionContext } = this.#ctx;
     const session = new Session(
       this.#ctx.newSessionId(),
-      encoding,
+      webSocket.extensions === '' ? encoding : `${encoding}+deflate`,
       new WebSocketTransport(webSocket, socket),
       sessionContext,
+      batchMs === 'wrong' ? 0 : batchMs,
     );
     sessions.add(session);
     const isBinaryExpected = encoding === 'msgpack';
@@ -177,6 +198,13 @@ function destroyIt(this: Duplex): void {
   this.destroy();
 }
 function ignore(): void {}
+
+/** An offer with a smaller window than ours goes on uncompressed; ws would refuse the whole handshake. */
+function declineSmallWindows(request: IncomingMessage): void {
+  const offer = request.headers['sec-websocket-extensions'];
+  const bits = Number(/server_max_window_bits="?(\d+)/.exec(offer ?? '')?.[1] ?? deflateWindowBits);
+  if (bits < deflateWindowBits) delete request.headers['sec-websocket-extensions'];
+}
 
 function requestOf(request: IncomingMessage): HandshakeRequest {
   return {

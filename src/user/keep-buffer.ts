@@ -13,7 +13,7 @@ import { packObject, unpackObject } from '../wire/codec.ts';
 /** How long something waits for others, milliseconds. */
 const waitMs = 1_000;
 /** Sessions, ends and users of one write. */
-const batchMax = 1_000;
+const batchMax = 500;
 const waitingMax = 50_000;
 
 /** Who knows how a session is at the moment of writing. */

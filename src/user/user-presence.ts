@@ -65,6 +65,11 @@ export class UserPresenceDesk {
     this.#board?.enter(userOfKey(this.#key), session, shard, presence);
   }
 
+  /** Another session goes on where it ended. */
+  onTakenOver(session: SessionId): void {
+    this.#board?.leave(userOfKey(this.#key), session);
+  }
+
   /** A device said goodbye. */
   onLeft(session: SessionId, presence: DevicePresence | undefined): void {
     this.#remember(presence);

@@ -190,6 +190,7 @@ export class UserSessions implements KeepSource {
     device.told = taken;
     if (this.#isKept) this.#ctx.keeps.keep(session, this);
     this.presence.onHere(session, device.shard, taken.presence);
+    this.presence.onTakenOver(old);
     onAnswer({ ok: true, result: taken });
   }
 

@@ -9,7 +9,7 @@ import {
   clientDataValidators,
   isClientType,
 } from '#proto/data.ts';
-import { type Encoding, envelopeValidator, idValidator } from '#proto/envelope.ts';
+import { type Encoding, envelopeValidator, idValidator, plainOf } from '#proto/envelope.ts';
 import { type Refusal, refusal } from '#proto/error-codes.ts';
 import { envelopesPerFrameMax } from '#proto/limits.ts';
 import { checkValue } from './check-value.ts';
@@ -29,7 +29,7 @@ export type Decoded =
 export function decodeFrame(bytes: Uint8Array, encoding: Encoding): Decoded[] {
   let value: unknown;
   try {
-    value = encoding === 'json' ? parseJson(bytes) : parseMsgpack(bytes);
+    value = plainOf(encoding) === 'json' ? parseJson(bytes) : parseMsgpack(bytes);
   } catch (error) {
     return [notAnEnvelope(error instanceof WireError ? error.message : `not ${encoding}`)];
   }

@@ -3,10 +3,11 @@
  * Replies are encoded for one connection; publications once per encoding, for everyone (fanout/flush-batch.ts).
  */
 import type { Priority } from '#proto/data.ts';
-import type { Encoding } from '#proto/envelope.ts';
+import { type Encoding, plainOf } from '#proto/envelope.ts';
 import type { MessageId, TopicName, UserId } from '#proto/names.ts';
 import type { ServerType } from '#proto/server-data.ts';
 import { packMsgpack } from './codec.ts';
+import { deflateFrame } from './deflate-frame.ts';
 import type { Payload } from './payload.ts';
 import { frameBinary, frameText } from './websocket-frame.ts';
 
@@ -39,14 +40,17 @@ export interface Publication {
 
 /** A frame for one connection. */
 export function encodeEnvelope(envelope: ServerEnvelope, encoding: Encoding): Buffer {
-  return encoding === 'json' ? frameText(JSON.stringify(envelope)) : frameBinary(packMsgpack(envelope));
+  const plain = plainOf(encoding);
+  const frame = plain === 'json' ? frameText(JSON.stringify(envelope)) : frameBinary(packMsgpack(envelope));
+  return plain === encoding ? frame : deflateFrame(frame);
 }
 
 /** A frame for everyone with this encoding. The payload's bytes are spliced in, not encoded again. */
 export function encodePublication(publication: Publication, encoding: Encoding, isReplay = false): Buffer {
-  return encoding === 'json'
-    ? jsonPublication(publication, isReplay)
-    : msgpackPublication(publication, isReplay);
+  const plain = plainOf(encoding);
+  const encode = plain === 'json' ? jsonPublication : msgpackPublication;
+  const frame = encode(publication, isReplay);
+  return plain === encoding ? frame : deflateFrame(frame);
 }
 
 function jsonPublication(publication: Publication, isReplay: boolean): Buffer {

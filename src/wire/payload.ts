@@ -2,7 +2,7 @@
  * What a message carries, passed on as it is: in the form it came in, converted at most once to each other form.
  * msgpack is the form between threads; JSON text is made only where a JSON client listens.
  */
-import type { Encoding } from '#proto/envelope.ts';
+import { type Encoding, plainOf } from '#proto/envelope.ts';
 import { packMsgpack, unpackMsgpack } from './codec.ts';
 
 export class Payload {
@@ -37,7 +37,7 @@ export class Payload {
 
   /** As a value inside of something larger: for JSON, `bin` is a base64 string. */
   valueFor(encoding: Encoding): unknown {
-    return encoding === 'json' ? bytesAsBase64(this.value) : this.value;
+    return plainOf(encoding) === 'json' ? bytesAsBase64(this.value) : this.value;
   }
 
   /** JSON text; `bin` becomes a base64 string. */

@@ -19,8 +19,10 @@ import { historyRoutes } from './history-routes.ts';
 import type { HttpContext } from './http-context.ts';
 import { answerErrors } from './http-errors.ts';
 import { operationsRoutes } from './operations-routes.ts';
+import { presenceRoutes } from './presence-routes.ts';
 import { publishRoutes } from './publish-routes.ts';
 import { replayRoutes } from './replay-routes.ts';
+import { sessionRoutes } from './session-routes.ts';
 import { upkeepRoutes } from './upkeep-routes.ts';
 
 /** Time for a request's headers, for all of it, and between two requests; milliseconds. Checked every second. */
@@ -65,6 +67,8 @@ export async function openHttpEndpoint(ctx: HttpContext): Promise<HttpEndpoint> 
     publishRoutes(routes, ctx);
     historyRoutes(routes, ctx);
     upkeepRoutes(routes, ctx);
+    sessionRoutes(routes, ctx);
+    presenceRoutes(routes, ctx);
     replayRoutes(routes, ctx);
     if (ctx.config.demoPage) demoRoutes(routes, ctx);
   });
