@@ -19,11 +19,14 @@ export interface DetachedSession {
 
 type DetachedContext = Pick<UserContext, 'clock' | 'timers' | 'sessionTtlMs' | 'sessionsMax' | 'counters'>;
 
+/** Of everyone who has no detached session; never written to. */
+const none: Map<SessionId, DetachedSession> = new Map();
+
 export class DetachedSessions implements TimerEntry {
   readonly #ctx: DetachedContext;
   readonly #onOver: (session: SessionId) => void;
-  /** The oldest first, which end first. */
-  readonly #sessions = new Map<SessionId, DetachedSession>();
+  /** The oldest first, which end first. Made with the first one: most users have none. */
+  #sessions: Map<SessionId, DetachedSession> = none;
   #timer: TimerToken | undefined;
 
   /** `onOver`: nobody can resume it any more. */
@@ -38,6 +41,7 @@ export class DetachedSessions implements TimerEntry {
 
   add(session: SessionId, detached: Omit<DetachedSession, 'endsAtMs'>): void {
     const endsAtMs = this.#ctx.clock.monotonicMs() + this.#ctx.sessionTtlMs;
+    if (this.#sessions === none) this.#sessions = new Map();
     this.#sessions.set(session, { ...detached, endsAtMs });
     this.#ctx.counters.detached(1);
     if (this.#sessions.size > this.#ctx.sessionsMax) this.#end(this.#oldest as SessionId);
@@ -56,7 +60,9 @@ export class DetachedSessions implements TimerEntry {
   }
 
   delete(session: SessionId): void {
-    if (this.#sessions.delete(session)) this.#ctx.counters.detached(-1);
+    if (!this.#sessions.delete(session)) return;
+    this.#ctx.counters.detached(-1);
+    if (this.#sessions.size === 0) this.#sessions = none;
   }
 
   /** Those that others see still. */

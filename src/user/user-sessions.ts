@@ -36,8 +36,8 @@ export class UserSessions implements KeepSource {
   readonly #key: UserKey;
   readonly #ctx: UserContext;
   readonly #isKept: boolean;
-  /** By the old session, which was told to park. */
-  readonly #takeovers = new Map<SessionId, Takeover>();
+  /** By the old session, which was told to park. Made with the first one. */
+  #takeovers: Map<SessionId, Takeover> | undefined;
 
   /** `onIdle` is called when time made it so. */
   constructor(key: UserKey, ctx: UserContext, onIdle: () => void) {
@@ -133,7 +133,7 @@ export class UserSessions implements KeepSource {
   #lose(session: SessionId, { tokenHash, told }: Device): void {
     const graceEndMs = this.#ctx.clock.monotonicMs() + this.#ctx.presenceGraceMs;
     this.presence.onLost(session, told?.presence, graceEndMs);
-    if (this.#takeovers.has(session) && this.#finishTakeover(session, told)) return;
+    if (this.#finishTakeover(session, told)) return;
     if (tokenHash === undefined) return;
     this.detached.add(session, { tokenHash, told: told ?? nothingTold, graceEndMs });
     if (this.#isKept) this.#ctx.keeps.keep(session, this);
@@ -143,6 +143,7 @@ export class UserSessions implements KeepSource {
     const device = this.devices.get(living) as Device;
     if (living === takeover.session || !isNameOf(living, device, takeover))
       return takeover.onAnswer(resumeFailed());
+    this.#takeovers ??= new Map();
     this.#takeovers.get(living)?.onAnswer(resumeFailed()); // the younger connection wins
     this.#takeovers.set(living, takeover);
     this.#ctx.sessions.replace(device.shard, living);
@@ -175,8 +176,8 @@ export class UserSessions implements KeepSource {
 
   /** False: nobody waits for it any more. */
   #finishTakeover(old: SessionId, told: SessionTold = nothingTold): boolean {
-    const takeover = this.#takeovers.get(old);
-    this.#takeovers.delete(old);
+    const takeover = this.#takeovers?.get(old);
+    this.#takeovers?.delete(old);
     if (takeover === undefined || !this.devices.has(takeover.session)) return false;
     this.#handOver(old, told, takeover);
     return true;
