@@ -49,18 +49,49 @@ const payload = {
 };
 const bin = Uint8Array.from({ length: 40 }, (_, index) => (index * 7) & 0xff);
 
+/** A session that was lost, and the one that goes on with it. */
+const [formerId, sessionId] = [
+  '019b76da-a800-7000-8000-0000000000f1',
+  '019b76da-a800-7000-8000-0000000000f2',
+];
+const inboxOfFrom = `inbox:${from}`;
+const device = { id: 'd1', kind: 'desktop', platform: 'linux' };
+/** One who is there, with a device of before; and one who is not. */
+const busy = {
+  ...{ user: to, status: 'busy' },
+  devices: [
+    { ...device, status: 'busy' },
+    { id: 'd2', kind: 'mobile', status: 'offline', lastSeen: timestamp - 60_000 },
+  ],
+  meta: { mood: 'in a meeting' },
+};
+const gone = { user: 'cat', status: 'offline', lastSeen: timestamp - 3_600_000, devices: [] };
+
 const clientGoldens = [
   ofClient('Auth', { token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjE3NjcyMjkyMDB9.c2lnbmF0dXJl' }),
+  ofClient('Resume', {
+    sessionId: formerId,
+    resumeToken: 'q83vEjRWeJCrze8SNFZ4kA',
+    positions: { [topic]: { offset: 42, epoch: 'k3f9' }, [inboxOfFrom]: { offset: 7, epoch: 'k3f9' } },
+  }),
   ofClient('Ping', { sentAt: timestamp, nested: { list: [1, 2, 3] } }),
   ofClient('Subscribe', {
     topic,
     since: { offset: 42, epoch: 'k3f9' },
+    presence: true,
     filter: { event: 'deploy', 'payload.region': { in: ['eu', 'us'] }, priority: { gte: 'high' } },
   }),
   ofClient('Unsubscribe', { topic }),
   ofClient('Broadcast', { topic, payload, event: 'said', priority: 'high', ttlMs: 60_000, key: 'k1' }),
   ofClient('Broadcast', { payload }, 'Everyone'),
   ofClient('DirectMessage', { to, payload, event: 'said', priority: 'critical', key: 'k2' }),
+  ofClient('Typing', { topic, active: true }),
+  ofClient('Typing', { to, active: false }, 'To'),
+  ofClient('Presence', { status: 'busy', device, meta: { mood: 'in a meeting' } }),
+  ofClient('PresenceSubscribe', { users: [to, 'cat'] }),
+  ofClient('PresenceUnsubscribe', { users: [to] }),
+  ofClient('PresenceQuery', { users: [to, 'cat'] }),
+  ofClient('PresenceQuery', { topic, after: from, limit: 2 }, 'Topic'),
   ofClient('History', { topic, before: 42, after: 7, limit: 2 }),
   ofClient('History', { with: to, before: 42, after: 7, limit: 2 }, 'With'),
   ofClient('Search', { query: 'blue "fast car" -slow or green', topic, from: to, limit: 2 }),
@@ -73,7 +104,9 @@ const clientGoldens = [
 ];
 
 const connected = {
-  sessionId: 'n1-0-1',
+  sessionId: formerId,
+  resumeToken: 'q83vEjRWeJCrze8SNFZ4kA',
+  resumeMs: 120_000,
   userId: from,
   tenant: 'default',
   node: 'n1',
@@ -90,6 +123,19 @@ const serverGoldens = [
   reply('Auth', { expiresAt: timestamp + 3_600_000 }),
   reply('Subscribe', { topic, class: 'volatile', recovered: false }),
   reply('Subscribe', { topic, class: 'durable', offset: 42, epoch: 'k3f9', recovered: true }, 'Durable'),
+  reply(
+    'Subscribe',
+    { topic, class: 'cached', offset: 42, epoch: 'k3f9', members: [busy], memberCount: 1 },
+    'Presence',
+  ),
+  reply('Resume', {
+    ...{ resumed: true, sessionId },
+    topics: [
+      { topic: inboxOfFrom, offset: 9, epoch: 'k3f9', recovered: true },
+      { topic, offset: 42, epoch: 'k3f9', members: [busy], memberCount: 1, recovered: true },
+      { topic: 'live:prices', recovered: false },
+    ],
+  }),
   reply('Unsubscribe', { topic }),
   reply('Message', { op: 'Broadcast', messageId, topic, offset: 42, epoch: 'k3f9', duplicate: true }),
   reply('History', {
@@ -126,6 +172,16 @@ const serverGoldens = [
       { user: 'cat', delivered: true, read: false, at: timestamp + 1000 },
     ],
   }),
+  reply('Typing', { topic }),
+  reply('Typing', { to }, 'To'),
+  reply('Presence', { status: 'busy' }),
+  reply('PresenceList', { op: 'PresenceSubscribe', users: [busy, gone] }),
+  reply('PresenceList', { op: 'PresenceUnsubscribe', users: [] }, 'Unsubscribe'),
+  reply(
+    'PresenceList',
+    { op: 'PresenceQuery', topic, users: [busy], memberCount: 3, hasMore: true },
+    'Topic',
+  ),
   reply('Subscription', { topic, active: false, reason: 'permission_denied' }),
   published({
     type: 'Broadcast',
@@ -195,6 +251,11 @@ const serverGoldens = [
     { type: 'Receipt', data: { with: to, user: to, kind: 'delivered', offset: 41 }, timestamp },
     'With',
   ),
+  ofServer({ type: 'Typing', data: { topic, user: to, active: true }, timestamp }),
+  ofServer({ type: 'Typing', data: { from: to, user: to, active: false }, timestamp }, 'To'),
+  ofServer({ type: 'Presence', data: { ...busy, event: 'change' }, timestamp }),
+  ofServer({ type: 'Presence', data: { topic, ...gone, event: 'leave' }, timestamp }, 'Topic'),
+  ofServer({ type: 'Presence', data: { topic, memberCount: 4711, event: 'change' }, timestamp }, 'Count'),
   ofServer({ type: 'System', data: { event: 'draining', reconnectAfterMs: 1500 }, timestamp }, 'Draining'),
   ofServer(
     { type: 'System', data: { event: 'token_expiring', expiresAt: timestamp + 30_000 }, timestamp },

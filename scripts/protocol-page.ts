@@ -5,11 +5,14 @@ import { subprotocols } from '#proto/envelope.ts';
 import { errorCodes } from '#proto/error-codes.ts';
 import {
   authTimeoutMs,
+  batchMsMax,
   depthMax,
   envelopesPerFrameMax,
   filterConditionsMax,
   filterValuesMax,
+  presenceMembersMax,
   tokenBytesMax,
+  typingMs,
   undecodableFramesMax,
 } from '#proto/limits.ts';
 import { topicPattern, userIdPattern } from '#proto/names.ts';
@@ -64,6 +67,8 @@ export function protocolPage(): string {
     'Every session has its inbox from the start; `Subscribe` to `inbox:<me>` with `since` replays what came before the session.',
     '`ttlMs` counts in volatile topics only: what has an offset is never left out.',
     '',
+    ...sessions(),
+    ...presence(),
     '## What a client sends',
     '',
     ...Object.entries(clientData).flatMap(([type, schema]) => typeSection(type, schema as Schema)),
@@ -94,6 +99,42 @@ export function protocolPage(): string {
   ].join('\n');
 }
 
+function sessions(): string[] {
+  return [
+    '## A session outlives its connection',
+    '',
+    '`Status Connect` names the session (`sessionId`), with a `resumeToken`. When the connection is lost the session lives on for',
+    '`SESSION_TTL` (`resumeMs`). Connect again, with a token of the same user, to any server address, and send `Resume` with both and',
+    'with your last `positions`: subscriptions with their filters, presence and followed users come back, and what was missed follows',
+    'the reply, each message once and in order, marked `replay`. A connection that is still open closes with 4503.',
+    'Without a position of yours the server goes by what you have certainly got: all that went out before a connection',
+    'that ended, or before the last ping you answered when it was you who fell silent; some may then come twice, with their offsets.',
+    '`recovered: false` says that something may be missing. A subscription that your token no longer allows ends with',
+    '`Status Subscription`. `resume_failed`: the time is over, or the token is wrong; subscribe anew. The new connection has a',
+    'session of its own name; both names are good for the next `Resume`. Close code 1000 of yours ends a session for good, as 4500',
+    'and above of the server do. After a restart of the server sessions of stored inboxes can be resumed as well; positions are then',
+    'yours to give, unless it was an orderly restart.',
+    '',
+  ];
+}
+
+function presence(): string[] {
+  return [
+    '## Who is there',
+    '',
+    'A user is online when one device is, away when all are (by themselves after `AWAY_AFTER` without a command), `busy` or `invisible`',
+    'when one device says so, and offline otherwise; invisible looks like offline. A lost connection counts for `PRESENCE_GRACE`, so',
+    'that a reconnect is not seen; changes of a tenth of a second are told as one. `PresenceSubscribe` follows users; `Subscribe` with',
+    '`presence: true` makes you a member of a topic, which the other members see, and the reply lists them. `join`, `leave` and',
+    `\`change\` follow as \`Presence\`; in a topic of more than ${presenceMembersMax} members only \`memberCount\` does, once a second: page through`,
+    'them with `PresenceQuery`. Seeing a user or the members of a topic needs the permission `presence` for its name.',
+    'When the server loses track (a thread died) it tells how a followed user is anew, or ends the subscription of a topic',
+    'with its reason: subscribe again for the list. `Typing` is told to those who listen to the topic, or to the other user, at most',
+    `every three seconds; it ends by itself after ${typingMs / 1000} s, is never stored, and is the first to be dropped.`,
+    '',
+  ];
+}
+
 function connecting(): string[] {
   return [
     '## Connecting',
@@ -104,6 +145,8 @@ function connecting(): string[] {
     '|---|---|',
     `| token | \`Authorization: Bearer <jwt>\`; subprotocol entry \`bearer.<jwt>\` beside the protocol name (for browsers); \`?token=<jwt>\` (can be switched off); or a first frame \`Auth\` within ${authTimeoutMs / 1000} s |`,
     `| encoding | subprotocol \`${subprotocols.json}\` (text frames) or \`${subprotocols.msgpack}\` (binary frames); else \`?encoding=json\\|msgpack\`; else JSON |`,
+    `| compression | with \`DEFLATE=true\`, and where the client offers \`permessage-deflate\`: frames whose payload gets smaller by it, none kept in context |`,
+    `| batch | \`?batch=100ms\`, at most ${batchMsMax / 1000} s: frames wait for each other so long, to save a radio; what is urgent, and replies, take all along at once. Another value is HTTP 400 |`,
     '| origin | of browsers: exact match against `ALLOWED_ORIGINS`, or the own host; else HTTP 403 |',
     '',
     'Refusals before the upgrade are HTTP: 403 origin, 404 path, 426 no upgrade, 429 too fast or too many from one address, 503',

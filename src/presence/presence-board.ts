@@ -4,7 +4,7 @@
  * member. Synchronous, no I/O.
  * Changes of a window are told together, as what they come to: one who went and came back is not told of. Of more members
  * than a list holds only the number is told, once a second. What dies with a thread is told by its absence: a session
- * counts while the thread of its connection lives. [PRES1]
+ * counts while the thread of its connection lives. [PRS1]
  */
 import type { TimerEntry, TimerToken } from '#kit/timer-wheel.ts';
 import { presenceMembersMax } from '#proto/limits.ts';
