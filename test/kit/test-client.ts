@@ -23,7 +23,8 @@ export interface ClientOptions {
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 const unpackr = new Unpackr({ useRecords: false });
-const waitMs = 10_000;
+/** Far more than anything takes, on two slow cores as well. */
+const waitMs = 30_000;
 
 export class TestClient {
   readonly encoding: 'json' | 'msgpack';
@@ -86,7 +87,7 @@ export class TestClient {
     return this.received.find(predicate) as Envelope;
   }
 
-  /** Resolves when `condition` holds; rejects after ten seconds, or when the connection closed before. */
+  /** Resolves when `condition` holds; rejects after half a minute, or when the connection closed before. */
   async until(condition: () => boolean): Promise<void> {
     const deadline = AbortSignal.timeout(waitMs);
     while (!condition()) {
