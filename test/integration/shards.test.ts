@@ -5,12 +5,13 @@ import type { FailpointName } from '#proto/control.ts';
 import { HashRing } from '../../src/routing/hash-ring.ts';
 import { eventually } from '../kit/eventually.ts';
 import { metricOf } from '../kit/metrics.ts';
-import { clientsOnShards, TestClient } from '../kit/test-client.ts';
+import { clientsOnShards, type Envelope, TestClient } from '../kit/test-client.ts';
 import { startTestServer, type TestServer, tokenOf } from '../kit/test-server.ts';
 
 let server: TestServer;
 before(async () => {
-  server = await startTestServer({ STALL_TIMEOUT: '1s' });
+  // A shard that merely waits for its turn on a busy machine must not pass for one that hangs.
+  server = await startTestServer({ STALL_TIMEOUT: '4s' });
 });
 after(() => server.stop());
 
@@ -84,7 +85,9 @@ test('[SUP1] a shard that throws says 4001 to its clients before it dies', async
   const isBack = await breaks('shard.throw');
   assert.equal(await victim!.closeCode(), 4001);
   await isBack();
-  assert.ok(server.logs.some((line) => line['msg'] === 'the shard failed' && line['thread'] === 'shard 1'));
+  await eventually('its last words are logged', () =>
+    server.logs.some((line) => line['msg'] === 'the shard failed' && line['thread'] === 'shard 1'),
+  );
 });
 
 test('[SUP3] a shard that hangs is ended and restarted', () => survives('shard.hang'));
@@ -94,8 +97,11 @@ test('[SES1] direct messages reach a session whose home was restarted', async ()
   const [reader] = await clientsOnShards({ url: server.url, token: tokenOf(name) }, [0]);
   const [sender] = await clientsOnShards({ url: server.url, token: tokenOf('sender') }, [0]);
   const isBack = await breaks('shard.exit');
-  await eventually('shard 1 is gone', async () => (await metricOf(server.url, 'shard_up{shard="1"}')) === 0);
-  const busy = await sender!.request('DirectMessage', { to: name, payload: 1 });
+  // Asked again and again: it is away for a moment only, and no metric says when without missing it.
+  const busy = (await eventually('the home is away', async () => {
+    const reply = await sender!.request('DirectMessage', { to: name, payload: 1 });
+    return reply.type === 'Error' && reply;
+  })) as Envelope;
   assert.deepEqual([busy.type, busy.data.code, busy.data.retryable], ['Error', 'busy', true]);
   await isBack();
   await eventually(
@@ -106,6 +112,8 @@ test('[SES1] direct messages reach a session whose home was restarted', async ()
 });
 
 test('[ACC1] connections made while a shard dies are placed or closed; once it is gone, all are placed', async () => {
+  const deaths = () => server.logs.filter(({ msg }) => msg === 'a shard died and is restarted').length;
+  const before = deaths();
   const isBack = await breaks('shard.exit');
   const connect = (index: number) =>
     TestClient.connect({ url: server.url, token: tokenOf(`newcomer-${index}`) });
@@ -113,9 +121,7 @@ test('[ACC1] connections made while a shard dies are placed or closed; once it i
   for (const outcome of atOnce) {
     if (outcome.status === 'rejected') assert.match(String(outcome.reason), /closed with/);
   }
-  await eventually('shard 1 is gone', () =>
-    server.logs.some((line) => line['msg'] === 'a shard died and is restarted'),
-  );
+  await eventually('shard 1 is gone', () => deaths() > before);
   const later = await Promise.all(Array.from({ length: 20 }, (_, index) => connect(100 + index)));
   for (const client of later) assert.equal((await client.request('Ping')).type, 'Pong');
   await Promise.all(later.map((client) => client.close()));
