@@ -5,6 +5,7 @@ import {
   close,
   Demo,
   isSent,
+  isSentAfterAll,
   join,
   Line,
   listenTo,
@@ -14,6 +15,7 @@ import {
   picture,
   say,
   sayAll,
+  shows,
   status,
   tab,
   talkTo,
@@ -48,9 +50,8 @@ test('own messages are edited and deleted, and everybody sees it', async () => {
   await picture(ann, 'editing');
   await ann.keyboard.press('Enter');
   for (const page of [ann, ben]) await messages(page, 'first thing').getByText('edited').waitFor();
-  assert.equal(
-    await ann.getByRole('textbox', { name: 'Message to' }).evaluate((it) => it.matches(':focus')),
-    true,
+  await eventually('the focus is where one writes on', () =>
+    ann.getByRole('textbox', { name: 'Message to' }).evaluate((it) => it.matches(':focus')),
   );
 
   await messages(ann, 'a slip').hover();
@@ -72,7 +73,7 @@ test('own messages are edited and deleted, and everybody sees it', async () => {
   await ann.reload();
   await tab(ann, topic).click();
   await messages(ann, 'to be kept').waitFor();
-  assert.deepEqual(await textsOf(ann), ['first thing', 'deleted', 'to be kept']);
+  await shows(ann, ['first thing', 'deleted', 'to be kept']);
   await messages(ann, 'first thing').getByText('edited').waitFor();
   await picture(ben, 'edited-phone');
   await close(ann, ben);
@@ -98,7 +99,7 @@ test('a direct message is edited, and a deletion that was missed is seen after t
   await messages(ann, 'deleted').waitFor();
   line.restore();
   await messages(ben, 'deleted').waitFor();
-  assert.deepEqual(await textsOf(ben), ['one and a half', 'deleted', 'three']);
+  await shows(ben, ['one and a half', 'deleted', 'three']);
   await close(ann, ben);
 });
 
@@ -214,7 +215,7 @@ test('while the store is away a quiet line says so, and no longer', async () => 
   assert.equal(await banner.isVisible(), false);
   assert.match((await status(ann).textContent()) ?? '', /Connected as ann11/);
   await write(ann, 'stored again');
-  await isSent(ann, 'stored again');
+  await isSentAfterAll(ann, 'stored again');
   await close(ann);
 });
 

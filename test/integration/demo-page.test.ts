@@ -7,6 +7,8 @@ import {
   close,
   Demo,
   isSent,
+  isSentAfterAll,
+  isSentOnce,
   isThere,
   listenTo,
   messages,
@@ -26,17 +28,6 @@ before(async () => {
   demo = await Demo.start();
 });
 after(() => demo?.stop());
-
-/** A home that is being restarted refuses: then somebody tries again, and it is one message all the same. */
-async function isSentAfterAll(page: Page, text: string): Promise<void> {
-  await eventually(`${text} is sent`, async () => {
-    const again = messages(page, text).getByRole('button', { name: 'Try again' });
-    if ((await again.count()) > 0) await again.click();
-    const settled = messages(page, text).filter({ hasNotText: /sending…|Not sent/ });
-    return (await settled.count()) > 0;
-  });
-  assert.equal(await messages(page, text).count(), 1);
-}
 
 async function elsewhere(name: string, other: Page): Promise<Page> {
   const shard = await shardOf(other);
@@ -58,10 +49,9 @@ test('two people on different shards read each other, and see who wrote', async 
   await messages(ann, 'I am on another core.').getByRole('button', { name: 'ben' }).waitFor();
   await write(ann, 'And still it came at once.');
   await messages(ben, 'And still it came at once.').waitFor();
-  await isSent(ann, 'And still it came at once.');
 
   // One's own message comes back as a publication, and is shown once all the same.
-  assert.equal(await messages(ann, 'And still it came at once.').count(), 1);
+  await isSentOnce(ann, 'And still it came at once.');
   assert.match((await messages(ann, 'Hello').textContent()) ?? '', /ann \(you\)/);
   await picture(ann, 'carillon-demo');
   await close(ann, ben);
@@ -76,7 +66,7 @@ test('a direct message opens a tab with a badge', async () => {
 
   await tab(ben, 'ann 1 unread').waitFor();
   assert.equal(await tab(ben, 'chat:lobby').getAttribute('aria-selected'), 'true');
-  assert.equal(await ben.title(), '(1) Carillon');
+  await eventually('the title says it', async () => (await ben.title()) === '(1) Carillon');
   await picture(ben, 'carillon-demo-badge');
   await tab(ben, 'ann').click();
   await messages(ben, 'Just you and me.').waitFor();
@@ -160,7 +150,7 @@ test('a server that signs no tokens takes a pasted one; a bad one is refused wit
 
   // Nobody can renew a pasted token: when it expires, the page asks for another one.
   await ann.getByRole('button', { name: 'I have a token' }).click();
-  await field.fill(tokenOf('ann', {}, 6_000));
+  await field.fill(tokenOf('ann', {}, 9_000));
   await field.press('Enter');
   await status(ann).filter({ hasText: 'Closed: Your token has expired' }).waitFor();
   await ann.getByRole('button', { name: 'Sign in again' }).click();
@@ -203,6 +193,7 @@ test('a lost shard is survived: the page says so, comes back and goes on', async
   }
   await picture(ann, 'carillon-demo-restarted');
   await close(ann, ben);
+  demo.forgive(/^WebSocket connection to .* failed|^Failed to load resource: net::/); // a try that met the end of the shard
 });
 
 test('a phone has room for it, light and dark', async () => {

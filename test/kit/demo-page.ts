@@ -1,7 +1,9 @@
 /** The demo page in a real browser, and what people do in it. */
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { launchChromium } from './chromium.ts';
+import { eventually } from './eventually.ts';
 import { TestClient } from './test-client.ts';
 import { startTestServer, type TestServer, tokenOf } from './test-server.ts';
 
@@ -60,6 +62,12 @@ export class Demo {
     return page;
   }
 
+  /** What the browser itself reports of something that a test has brought about. */
+  forgive(pattern: RegExp): void {
+    const others = this.complaints.filter((text) => !pattern.test(text));
+    this.complaints.splice(0, this.complaints.length, ...others);
+  }
+
   /** Somebody without a browser. */
   robot(name: string): Promise<TestClient> {
     return TestClient.connect({ url: this.server.url, token: tokenOf(name) });
@@ -115,6 +123,16 @@ export async function textsOf(page: Page): Promise<string[]> {
   return page.getByRole('log').locator('.text').allTextContents();
 }
 
+/**
+ * Shows these messages and no others, in this order. One's own may stand there twice for a moment: sent and not answered
+ * yet, and as the publication that it has become.
+ */
+export async function shows(page: Page, texts: string[]): Promise<void> {
+  const isShown = async () => isDeepStrictEqual(await textsOf(page), texts);
+  await eventually('these messages', isShown).catch(() => {}); // what is there instead is told by this:
+  assert.deepEqual(await textsOf(page), texts);
+}
+
 export function tab(page: Page, name: string): Locator {
   return page.getByRole('tab', { name });
 }
@@ -142,6 +160,31 @@ export async function isSent(page: Page, text: string): Promise<void> {
   await messages(page, text)
     .filter({ hasNotText: /sending…|Not sent/ })
     .waitFor();
+}
+
+/** Once, whatever it takes. */
+export async function isSentOnce(page: Page, text: string): Promise<void> {
+  await isSent(page, text);
+  await isThereOnce(page, text);
+}
+
+/**
+ * A home that is being restarted refuses, and so does one that has not heard yet that its store is back: then somebody
+ * tries again, and it is one message all the same.
+ */
+export async function isSentAfterAll(page: Page, text: string): Promise<void> {
+  await eventually(`${text} is sent`, async () => {
+    const again = messages(page, text).getByRole('button', { name: 'Try again' });
+    if ((await again.count()) > 0) await again.click();
+    const settled = messages(page, text).filter({ hasNotText: /sending…|Not sent/ });
+    return (await settled.count()) > 0;
+  });
+  await isThereOnce(page, text);
+}
+
+/** Its publication may be here before the answer that tells that it is the same. */
+async function isThereOnce(page: Page, text: string): Promise<void> {
+  await eventually(`${text} is there once`, async () => (await messages(page, text).count()) === 1);
 }
 
 export async function picture(page: Page, name: string): Promise<void> {
