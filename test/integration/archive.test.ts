@@ -137,7 +137,9 @@ for (const backend of backends) {
     assert.equal(filesOf(settings).length, 4);
     const { firstOffset, lastOffset, messages, found } = await historyOf(server.url);
     assert.deepEqual([firstOffset, lastOffset, messages.length, found], [1_501, 1_502, 2, 0]);
-    assert.ok(server.logs.some(({ msg }) => msg === 'messages were moved to an archive'));
+    await eventually('it is logged', () =>
+      server.logs.some(({ msg }) => msg === 'messages were moved to an archive'),
+    );
 
     const listed = await archive(['list'], settings);
     assert.equal(listed.code, 0, listed.stderr);
