@@ -18,6 +18,8 @@ const contentBytesMax = 504;
 const startPosition = 2 ** 31 - 65_536;
 /** A writer has no reason to be silent for that long: the doorbell is lost. */
 const silenceMaxMs = 20_000;
+/** So many writers must end while they write, and not while they wait for room. */
+const writingKillsMin = 80;
 
 class Hammer {
   readonly #shared: SharedArrayBuffer;
@@ -134,9 +136,10 @@ hammerTest(
   3,
   65_536,
   async (hammer, random, t) => {
-    const rounds = 100;
     let writingKills = 0;
-    for (let round = 0; round < rounds; round++) {
+    let round = 0;
+    // On a busy machine more of them find a full ring, while this thread waits for its turn: then it takes more rounds.
+    for (; writingKills < writingKillsMin || round < 100; round++) {
       const worker = hammer.openWriter({ seed: round, count: Number.POSITIVE_INFINITY, isLockstep: false });
       const killAt = hammer.nextSequence + 1 + Math.floor(random.next() * 2000);
       while (hammer.nextSequence < killAt) if (hammer.read(1000) === 0) await setImmediate();
@@ -153,7 +156,6 @@ hammerTest(
       if (hammer.unreadBytes < 65_536 - 2048) writingKills++;
       while (hammer.read(1000) > 0);
     }
-    t.diagnostic(`${hammer.nextSequence} records, ${writingKills} of ${rounds} ended while writing`);
-    assert.ok(writingKills >= rounds * 0.8, `only ${writingKills} of ${rounds} hit a writing thread: void`);
+    t.diagnostic(`${hammer.nextSequence} records, ${writingKills} of ${round} ended while writing`);
   },
 );
