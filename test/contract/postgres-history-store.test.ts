@@ -210,7 +210,7 @@ test('PostgreSQL: of several servers one has the lead of archives, and who loses
   const url = await newDatabase(server);
   const stores = await Promise.all([PostgresHistoryStore.open(url), PostgresHistoryStore.open(url)]);
   const [first, second] = stores as [PostgresHistoryStore, PostgresHistoryStore];
-  const lead = await first.leadArchives({ waitMs: 1_000 });
+  const lead = await first.leadArchives({ waitMs: 10_000 });
   assert.equal(await second.leadArchives({ waitMs: 50 }), undefined);
   const waiting = second.leadArchives({ waitMs: 10_000 });
   await lead!.release();
@@ -224,7 +224,7 @@ test('PostgreSQL: of several servers one has the lead of archives, and who loses
   );
   await assert.rejects(next!.settle(erasure), StoreUnavailableError);
   await next!.release();
-  const after = await first.leadArchives({ waitMs: 1_000 });
+  const after = await first.leadArchives({ waitMs: 10_000 });
   await after!.settle(erasure);
   await after!.release();
   await Promise.all(stores.map((store) => store.close()));
@@ -233,7 +233,7 @@ test('PostgreSQL: of several servers one has the lead of archives, and who loses
 test('PostgreSQL: an erasure and a restore take turns', async () => {
   const url = await newDatabase(server);
   const store = await PostgresHistoryStore.open(url);
-  const lead = await store.leadArchives({ waitMs: 1_000 });
+  const lead = await store.leadArchives({ waitMs: 10_000 });
   const place = { topic: topic('a'), firstOffset: 1, lastOffset: 1, fromMs: 0, toMs: 0, messageCount: 1 };
   const archive = { ...place, bytes: 1, sha256: '', file: '' };
   const done: string[] = [];
@@ -268,7 +268,7 @@ test('PostgreSQL: an erasure and a restore at the same time leave nothing of the
       ...{ topic: where, firstOffset: lastOffset + 1, lastOffset: page.lastOffset, fromMs: 0, toMs: 0 },
       ...{ messageCount: 20, bytes: 1, sha256: `sha ${round}`, file: `${round}` },
     };
-    const lead = await store.leadArchives({ waitMs: 1_000 });
+    const lead = await store.leadArchives({ waitMs: 10_000 });
     assert.ok(await lead!.move({ archive, fingerprint: fingerprintOf(entries) }));
     const restored = entries.map((message) => ({ ...message, text: 'secret' }));
     await Promise.all([
@@ -323,7 +323,7 @@ test('PostgreSQL: a probe fails on a server that only reads, until it writes aga
 
 test('PostgreSQL: a probe fails on a lock of the messages, and not behind it', async () => {
   const url = await newDatabase(server);
-  const store = await PostgresHistoryStore.open(url, { statementTimeoutMs: 200 });
+  const store = await PostgresHistoryStore.open(url, { statementTimeoutMs: 1_000 });
   await withClient(url, async (client) => {
     await client.query('BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE');
     assert.match((await refusalOf(store.probe())) ?? '', /timeout/);

@@ -60,7 +60,7 @@ test('[SES5] a flood of commands pauses the reading, and each one still gets its
 test('too many envelopes are refused with the time to wait, and one who goes on is closed with 4005', async () => {
   const server = await startTestServer({
     RATE_LIMIT_ENABLED: 'true',
-    RATE_LIMIT_CONNECTION: '10/1m',
+    RATE_LIMIT_CONNECTION: '10/1h',
     RATE_LIMIT_BURST: '5',
   });
   try {
@@ -68,7 +68,7 @@ test('too many envelopes are refused with the time to wait, and one who goes on 
     for (let index = 0; index < 15; index++) assert.equal((await client.request('Ping')).type, 'Pong');
     const refused = await client.request('Ping');
     assert.deepEqual([refused.data.code, refused.data.retryable], ['rate_limited', true]);
-    assert.ok(refused.data.retryAfterMs > 0 && refused.data.retryAfterMs <= 6000);
+    assert.ok(refused.data.retryAfterMs > 0 && refused.data.retryAfterMs <= 360_000);
     for (let index = 0; index < 200; index++) client.send({ type: 'Ping' });
     assert.equal(await client.closeCode(), 4005);
   } finally {
@@ -77,7 +77,7 @@ test('too many envelopes are refused with the time to wait, and one who goes on 
 });
 
 test('a silent connection closes with 4003, one that answers pings lives', async () => {
-  const server = await startTestServer({ HEARTBEAT_INTERVAL: '200ms', CLIENT_TIMEOUT: '1s' });
+  const server = await startTestServer({ HEARTBEAT_INTERVAL: '200ms', CLIENT_TIMEOUT: '5s' });
   try {
     const [living, dead] = [
       await TestClient.connect({ url: server.url, token: tokenOf('living') }),
