@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { defaultTenant, type UserId, userKey } from '#proto/names.ts';
 import { HashRing } from '../../src/routing/hash-ring.ts';
+import { eventually } from '../kit/eventually.ts';
 import { clientsOnShards, type Envelope, TestClient } from '../kit/test-client.ts';
 import { startTestServer, type TestServer, tokenOf } from '../kit/test-server.ts';
 
@@ -250,10 +251,10 @@ test('receipts: the sender hears how far the other side is, and can ask for one 
   await ok(ben.request('Read', { topic: 'inbox:ben9', offset: direct(ben)[0].offset }));
   await ann.waitFor(({ type, data }) => type === 'Receipt' && data.kind === 'read');
   let recipients: Envelope['data'] = [];
-  for (let tries = 0; tries < 50 && recipients[0]?.read !== true; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  await eventually('it is stored that it was read', async () => {
     ({ recipients } = await ok(ann.request('DeliveryStatus', { messageId: sent.messageId })));
-  }
+    return recipients[0]?.read === true;
+  });
   assert.deepEqual(
     recipients.map(({ user, delivered: isDelivered, read }: Envelope['data']) => [user, isDelivered, read]),
     [['ben9', true, true]],

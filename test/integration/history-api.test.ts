@@ -71,11 +71,13 @@ test('statistics count what is stored', async () => {
   const today = new Date().toISOString().slice(0, 10);
   const counts = new Map(json.topTopics.map((row: Envelope['data']) => [row.topic, row.messageCount]));
   assert.deepEqual([counts.get('stats:1'), counts.get('stats:2')], [3, 1]);
-  assert.ok(
-    json.perDay.some(
-      (row: Envelope['data']) => row.topic === 'stats:1' && row.messageCount === 3 && row.day <= today,
-    ),
+  // One row, or two where midnight has passed meanwhile.
+  const perDay = json.perDay.filter((row: Envelope['data']) => row.topic === 'stats:1') as Envelope['data'][];
+  assert.equal(
+    perDay.reduce((sum, { messageCount }) => sum + messageCount, 0),
+    3,
   );
+  assert.ok(perDay.every(({ day }) => day <= today));
   assert.ok(json.messageCount >= 4 && json.topicCount >= 2 && json.storeBytes > 0);
   assert.equal((await call('stats', tokenOf('ann'))).status, 403);
 });
