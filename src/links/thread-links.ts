@@ -43,6 +43,11 @@ export class ThreadLinks {
     this.#links.delete(peer);
   }
 
+  /** Records for `peer` wait for room in the ring: what may be dropped need not join them. */
+  isCongested(peer: ShardId): boolean {
+    return this.#links.get(peer)?.hasBacklog ?? false;
+  }
+
   /** 'down' when the peer's thread is gone; otherwise see ThreadLink.send. */
   send<Kind extends RecordKind>(
     peer: ShardId,

@@ -65,7 +65,8 @@ export function topicContext(world: ActorWorld): TopicContext {
 }
 
 /** Of boards and topics: where what they tell goes. */
-function boardContext({ config, clock, timers, duty, homes, subscribers, links }: ActorWorld): BoardContext {
+function boardContext(world: ActorWorld): BoardContext {
+  const { config, clock, timers, duty, homes, subscribers, links, metrics } = world;
   return {
     ...{ clock, timers, flushes: duty, presenceGraceMs: config.presenceGraceMs },
     subscribers: {
@@ -75,6 +76,10 @@ function boardContext({ config, clock, timers, duty, homes, subscribers, links }
           return 'sent';
         }
         const { frameCount, frames, delivery, upTo } = batch;
+        if ((delivery === 'low' || delivery === 'typing') && links.isCongested(shard)) {
+          metrics.addTo('messagesDropped', delivery, frameCount);
+          return 'sent';
+        }
         const body: RecordBodies['topicDeliver'] = [topic, ...lane, frameCount, frames, delivery, upTo];
         return links.send(shard, 'topicDeliver', noCorrelation, body) === 'dropped' ? 'lost' : 'sent';
       },
