@@ -101,7 +101,9 @@ export const serverData = {
           Type.Object({
             topic: topic('A subscription that is back, or the inbox.'),
             epoch,
-            offset,
+            offset: Type.Optional(
+              Type.Integer({ description: 'The end of the topic when it was subscribed again.' }),
+            ),
             recovered: Type.Boolean({
               description: 'False: what was missed cannot be had, or nobody knows what that is.',
             }),

@@ -225,7 +225,8 @@ function orderAndPriority(): string[] {
     'Messages of one topic reach every subscriber in the order in which its home accepted them; messages of one sender to one',
     'topic are accepted in the order sent. `critical` and `high` leave at once and take along what waited before them in the same',
     'topic; `normal` waits up to `FLUSH_INTERVAL` while the shard is busy; `low` waits up to 100 ms. A message whose `ttlMs` is over',
-    'when its topic is flushed is dropped.',
+    'when its topic is flushed is dropped. To a client that does not keep up `low` messages of volatile topics, and typing, are dropped',
+    'before anything else.',
     '',
   ];
 }

@@ -165,6 +165,7 @@ export class PresenceBoard implements TimerEntry {
   flush(): void {
     const notices = this.#isLarge ? this.#countNotice() : this.#changeNotices();
     if (notices.length > 0) this.#send(notices);
+    if (this.isIdle) this.#onIdle();
   }
 
   #tellTruth(): void {
@@ -207,7 +208,7 @@ export class PresenceBoard implements TimerEntry {
       return;
     this.#isLarge = !this.#isLarge;
     for (const [user, member] of this.#members) {
-      member.told = this.#isLarge ? undefined : this.#signature(user);
+      member.told = this.#isLarge || !member.isVisible ? undefined : this.#signature(user);
       if (member.attendance.isEmpty) this.#members.delete(user);
     }
     this.#changed.clear();
@@ -233,6 +234,7 @@ export class PresenceBoard implements TimerEntry {
   }
 
   #countNotice(): Notice[] {
+    if (this.#toldCount === this.#visibleCount) return [];
     this.#toldCount = this.#visibleCount;
     this.#countDueMs = this.#ctx.clock.monotonicMs() + countEveryMs;
     return [this.#noticeOf({ memberCount: this.#visibleCount, event: 'change' })];

@@ -96,8 +96,10 @@ export class Commands {
   /** A command of the server's own, in the client's stead; `onOutcome` is told what becomes of it, once. */
   run(envelope: ClientEnvelope, onOutcome: OnOutcome): void {
     const { live } = this.#owner;
-    if (live !== undefined)
-      this.#settle(envelope, handlerOf(envelope).handle(live, envelope, this.#ctx), onOutcome);
+    if (live === undefined) return;
+    this.guarded(envelope, () =>
+      this.#settle(envelope, handlerOf(envelope).handle(live, envelope, this.#ctx), onOutcome),
+    );
   }
 
   /** The `Subscribe` of a subscription that ends before its home has answered: replied to first, to keep the order. */

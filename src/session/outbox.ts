@@ -73,10 +73,16 @@ export class Outbox implements Writable, TimerEntry {
     return 'queued';
   }
 
-  /** Everything that waits, in one write. Called by the duty cycle, and before a close frame. */
+  /** Everything that waits, in one write. Called by the duty cycle. */
   write(): void {
     this.#isWriteRequested = false;
     if (!this.#isHeld) this.#writeAll();
+  }
+
+  /** The connection closes: everything that waits, for whatever. */
+  writeLast(): void {
+    this.#isHeld = false;
+    this.#writeAll();
   }
 
   /** What comes from now on waits for `release`. Of too much the first is let go before. */
@@ -85,10 +91,11 @@ export class Outbox implements Writable, TimerEntry {
     this.#isHeld = true;
   }
 
-  /** `first` goes before everything that was held. */
-  release(first: Uint8Array): void {
+  /** `first` goes before everything that was held; undefined: nothing does. */
+  release(first: Uint8Array | undefined): void {
     const held = this.#isHeld ? this.#waiting : undefined;
     this.#isHeld = false;
+    if (first === undefined) return this.#requestWrite();
     if (held === undefined) this.#append(first);
     else this.#waiting = Array.isArray(held) ? [first, ...held] : [first, held];
     this.#queuedBytes += first.length;

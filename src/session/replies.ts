@@ -38,9 +38,9 @@ export class Replies {
     if (id !== undefined) this.send('Status', id, { op: type, ...data });
   }
 
-  /** The same, for whoever puts it before something else; empty for a command without an id. */
-  statusFrame({ type, id }: ClientEnvelope, data: object): Uint8Array {
-    if (id === undefined) return new Uint8Array();
+  /** The same, for whoever puts it before something else; undefined for a command without an id. */
+  statusFrame({ type, id }: ClientEnvelope, data: object): Uint8Array | undefined {
+    if (id === undefined) return undefined;
     const envelope = {
       type: 'Status' as const,
       id,

@@ -87,6 +87,7 @@ export class Resumption implements TimerEntry {
   }
 
   #subscribe({ topic, filter, isMember, position }: ToldSubscription): void {
+    if (this.#live.phase.subscriptions.has(topic)) return this.#step(); // by this connection itself, before
     const since = this.#resumed.positions[topic] ?? position;
     const data = {
       topic,

@@ -40,6 +40,8 @@ export interface LivePhase {
   presence: DevicePresence;
   /** Users whose presence it follows; undefined: none. */
   watching: Set<UserId> | undefined;
+  /** A `Resume` waits for its answer. */
+  isResuming: boolean;
   /** The session that this one took over. */
   former: SessionName | undefined;
 }

@@ -235,7 +235,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     const { code, reason } = closeCodes[name];
     this.#phase = { name: 'closing', code };
     if (name === 'slow_consumer') this.#outbox.discard();
-    else this.#outbox.write();
+    else this.#outbox.writeLast();
     this.#ctx.log.closed(this.id, name);
     this.#transport.close(code, reason);
   }
@@ -278,7 +278,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     this.#phase = {
       ...{ name: 'live', identity, subscriptions: new Subscriptions() },
       ...{ inboxRecovery: undefined, isExpiryAnnounced: false },
-      ...{ presence: plainPresence, watching: undefined, former: undefined },
+      ...{ presence: plainPresence, watching: undefined, isResuming: false, former: undefined },
     };
     const resumable = { id: this.id, resumeToken: this.#resumeToken };
     this.replies.connected(resumable, identity, attachment.inboxAtStart);

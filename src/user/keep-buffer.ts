@@ -113,7 +113,9 @@ export class KeepBuffer implements TimerEntry {
   /** The store could not: what is not outdated meanwhile is tried again. */
   #putBack({ waiting, ended, seen }: Batch): void {
     for (const [session, entry] of waiting) {
-      if (!this.#ended.has(session) && !this.#waiting.has(session)) this.#waiting.set(session, entry);
+      // It may have been written all the same: from now on its end must be told.
+      if (!this.#ended.has(session) && !this.#waiting.has(session))
+        this.#waiting.set(session, { ...entry, isNew: false });
     }
     for (const session of ended) this.#ended.add(session);
     for (const [user, past] of seen) if (!this.#seen.has(user)) this.#seen.set(user, past);

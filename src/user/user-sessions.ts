@@ -178,9 +178,13 @@ export class UserSessions implements KeepSource {
   #finishTakeover(old: SessionId, told: SessionTold = nothingTold): boolean {
     const takeover = this.#takeovers?.get(old);
     this.#takeovers?.delete(old);
-    if (takeover === undefined || !this.devices.has(takeover.session)) return false;
-    this.#handOver(old, told, takeover);
-    return true;
+    if (takeover === undefined) return false;
+    if (this.devices.has(takeover.session)) {
+      this.#handOver(old, told, takeover);
+      return true;
+    }
+    takeover.onAnswer(gone());
+    return false;
   }
 
   #handOver(old: SessionId, told: SessionTold, { session, former, tokenHash, onAnswer }: Takeover): void {

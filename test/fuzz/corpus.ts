@@ -2,8 +2,9 @@
 import { createSigner } from 'fast-jwt';
 import { Packr } from 'msgpackr';
 import type { Encoding } from '#proto/envelope.ts';
-import type { MessageId } from '#proto/names.ts';
+import type { MessageId, SessionId, TopicName, UserId } from '#proto/names.ts';
 import { goldens } from '../../scripts/golden.ts';
+import type { SessionTold } from '../../src/presence/session-told.ts';
 import { testSecret } from '../kit/test-server.ts';
 import { bytes, nestedArrays, nestedMaps, pack, uint16, uint32 } from '../unit/wire/msgpack-bytes.ts';
 
@@ -23,6 +24,28 @@ export const storedIds = Array.from(
   { length: 8 },
   (_, index) => `019b76da-a800-7000-8000-00000000000${index + 1}` as MessageId,
 );
+
+/** A session of the fuzzed user that was lost before this one began. */
+export const lostSession = {
+  user: fuzzUser as UserId,
+  session: 'lost-1' as SessionId,
+  resumeToken: 'lost-token-1',
+  told: {
+    presence: { status: 'busy', isIdle: false, device: { id: 'd1', kind: 'browser' }, meta: { mood: 'ok' } },
+    watching: ['ben', 'cat'] as UserId[],
+    inbox: { offset: 0, epoch: 'e1' },
+    subscriptions: [
+      {
+        topic: 'chat:lobby' as TopicName,
+        filter: '',
+        isMember: true,
+        position: { offset: 2, epoch: 'e1' },
+      },
+      { topic: 'live:a' as TopicName, filter: '{"event":"deploy"}', isMember: false },
+      { topic: 'cache:a' as TopicName, filter: '', isMember: true },
+    ],
+  } satisfies SessionTold,
+};
 
 /** Good commands, said in both encodings: the ones that reach the handlers. */
 export const commands: readonly object[] = [
@@ -74,6 +97,46 @@ export const commands: readonly object[] = [
   { type: 'Read', id: 'r2', data: { topic: 'chat:lobby', offset: 2 ** 31 } },
   { type: 'DeliveryStatus', id: 'y1', data: { messageId: storedIds[0] } },
   { type: 'DeliveryStatus', id: 'y2', data: { messageId: '019b76da-a800-7000-8000-0000000000ff' } },
+  {
+    type: 'Resume',
+    id: 'w1',
+    data: { sessionId: lostSession.session, resumeToken: lostSession.resumeToken },
+  },
+  {
+    type: 'Resume',
+    data: {
+      sessionId: lostSession.session,
+      resumeToken: lostSession.resumeToken,
+      positions: { 'chat:lobby': { offset: 3, epoch: 'e1' }, 'inbox:ann': { offset: 0, epoch: 'e1' } },
+    },
+  },
+  { type: 'Resume', id: 'w2', data: { sessionId: 's-1', resumeToken: 'wrong' } },
+  { type: 'Subscribe', id: 's10', data: { topic: 'room/2', presence: true } },
+  {
+    type: 'Subscribe',
+    id: 's11',
+    data: { topic: 'chat:lobby', presence: true, since: { offset: 2, epoch: 'e1' }, filter: { event: 'x' } },
+  },
+  { type: 'Typing', id: 'i1', data: { topic: 'chat:lobby', active: true } },
+  { type: 'Typing', data: { topic: 'chat:lobby', active: false } },
+  { type: 'Typing', id: 'i2', data: { to: 'ann', active: true } },
+  { type: 'Typing', id: 'i3', data: { topic: 'chat:lobby', to: 'ben', active: true } },
+  { type: 'Presence', id: 'o1', data: { status: 'busy' } },
+  {
+    type: 'Presence',
+    id: 'o2',
+    data: {
+      status: 'invisible',
+      device: { id: 'd1', kind: 'mobile', platform: 'ios' },
+      meta: { note: 'x'.repeat(300), deep: { a: [1, null] } },
+    },
+  },
+  { type: 'Presence', data: { status: 'online', meta: { note: 'x'.repeat(1100) } } },
+  { type: 'PresenceSubscribe', id: 'v1', data: { users: ['ann', 'ben', 'cat', 'ben'] } },
+  { type: 'PresenceUnsubscribe', id: 'v2', data: { users: ['ben', 'dan'] } },
+  { type: 'PresenceQuery', id: 'q1', data: { users: ['ann', 'eve@example.com'] } },
+  { type: 'PresenceQuery', id: 'q2', data: { topic: 'chat:lobby', after: 'abe', limit: 1 } },
+  { type: 'PresenceQuery', id: 'q3', data: { topic: 'chat:lobby', users: ['ann'] } },
   { type: 'Unsubscribe', id: 'u1', data: { topic: 'chat:lobby' } },
   { type: 'Broadcast', id: 'b1', data: { topic: 'chat:lobby', payload: { text: 'hi', n: 5 } } },
   {
@@ -155,9 +218,20 @@ export const hostileKeys: readonly string[] = [
     'priority',
     'ttlMs',
     'key',
+    'presence',
+    'users',
+    'active',
+    'status',
+    'device',
+    'meta',
   ],
   ...[
     'since',
+    'positions',
+    'sessionId',
+    'resumeToken',
+    'after',
+    'limit',
     'messageId',
     'query',
     'with',

@@ -23,6 +23,8 @@ const frameCount = Number(process.env['FUZZ_FRAMES'] ?? 250_000);
 const seed = Number(process.env['FUZZ_SEED'] ?? 20_260_101);
 const heapGrowthBytesMax = 50 * 1024 * 1024;
 /** Frames of one session before a new one takes over. */
+/** Statuses that answer nothing. */
+const notices = new Set(['Connect', 'Subscription']);
 const framesPerSession = 400;
 
 const validators = Object.fromEntries(
@@ -96,9 +98,12 @@ class Fuzzer {
   }
 
   #assertReplies(decoded: Decoded[], received: Received[], isClosed: boolean): void {
+    const ended = received.filter(({ data }) => data['op'] === 'Subscription');
+    const mayEnd = decoded.some((entry) => entry.ok && entry.envelope.type === 'Resume');
+    assert.ok(ended.length === 0 || mayEnd, 'a subscription ends unasked');
     for (const message of received) assertServerMessage(message);
     const isReply = ({ type, data }: Received) =>
-      type === 'Error' || type === 'Pong' || (type === 'Status' && data['op'] !== 'Connect');
+      type === 'Error' || type === 'Pong' || (type === 'Status' && !notices.has(String(data['op'])));
     const replies = received.filter(isReply);
     // What was missed may be asked for again and again.
     const deliveries = received.filter(({ type, data }) => isPublished.has(type) && data['replay'] !== true);

@@ -7,7 +7,7 @@ import { type Encoding, encodings } from '#proto/envelope.ts';
 import { tokenOf } from '../kit/test-server.ts';
 import { pack } from '../unit/wire/msgpack-bytes.ts';
 import { collectGarbage } from './collect-garbage.ts';
-import { storedIds } from './corpus.ts';
+import { lostSession, storedIds } from './corpus.ts';
 import { type Received, readFrames } from './read-frames.ts';
 import { SessionWorld } from './session-world.ts';
 
@@ -22,6 +22,9 @@ for (const encoding of encodings) {
     const token = tokenOf('ann', { roles: ['admin'] });
     const [connected, authenticated] = say(world, encoding, { type: 'Auth', id: 'c0', data: { token } });
     assert.deepEqual([connected!.data['op'], authenticated!.data['op']], ['Connect', 'Auth']);
+    const lost = { sessionId: lostSession.session, resumeToken: lostSession.resumeToken };
+    // In two topics it is a member again, and two users are told of.
+    const presences = ['Presence', 'Presence', 'Presence', 'Presence'];
     const missed = ['Broadcast', 'Broadcast', 'Broadcast'];
     const commands: [type: string, data: object, answers: string[]][] = [
       ['Ping', { a: 1 }, ['Pong']],
@@ -37,6 +40,17 @@ for (const encoding of encodings) {
       ['Edit', { messageId: storedIds[0], payload: 1 }, ['Status', 'Edited']],
       ['Delete', { messageId: storedIds[0] }, ['Status', 'Deleted']],
       ['DeliveryStatus', { messageId: storedIds[1] }, ['Status']],
+      ['Typing', { topic: 'chat:lobby', active: true }, ['Status', 'Typing']],
+      ['Typing', { to: 'ann', active: true }, ['Status', 'Typing']],
+      ['Subscribe', { topic: 'b', presence: true }, ['Status', 'Presence']],
+      ['Presence', { status: 'busy' }, ['Status', 'Presence']],
+      ['PresenceSubscribe', { users: ['ann', 'ben'] }, ['Status']],
+      ['Presence', { status: 'away' }, ['Status', 'Presence', 'Presence']],
+      ['PresenceUnsubscribe', { users: ['ann', 'ben'] }, ['Status']],
+      ['PresenceQuery', { topic: 'b' }, ['Status']],
+      ['Unsubscribe', { topic: 'b' }, ['Status']],
+      ['Unsubscribe', { topic: 'chat:lobby' }, ['Status']],
+      ['Resume', lost, ['Status', ...missed, ...missed, 'Edited', 'Deleted', ...presences]],
       ['Ack', { topic: 'inbox:ann', offset: 1 }, ['Status']],
       ['Ack', { topic: 'chat:lobby', offset: 9 }, ['Status', 'Receipt']],
       ['Read', { topic: 'chat:lobby', offset: 9 }, ['Status', 'Receipt']],

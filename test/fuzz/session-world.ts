@@ -13,33 +13,44 @@ import {
   type TopicName,
   topicKey,
   type UserId,
+  userKey,
 } from '#proto/names.ts';
 import { openKeySet } from '../../src/auth/key-set.ts';
+import { systemResumeTokens } from '../../src/auth/resume-tokens.ts';
 import { createTokenVerifier } from '../../src/auth/verify-token.ts';
+import type { FlushTarget } from '../../src/fanout/ports.ts';
 import { ThreadLinks } from '../../src/links/thread-links.ts';
 import { HotWindows } from '../../src/log/hot-windows.ts';
 import { MarkBuffer } from '../../src/log/mark-buffer.ts';
 import type { AppendRequest, LogContext } from '../../src/log/ports.ts';
 import { allocateMetrics, MetricsRow } from '../../src/observe/metrics-table.ts';
+import type { BoardContext } from '../../src/presence/ports.ts';
 import { RecentKeys } from '../../src/protect/recent-keys.ts';
 import { topicClassOf } from '../../src/routing/topic-class.ts';
 import type { Runnable, SessionContext, Transport, Writable } from '../../src/session/ports.ts';
 import { Session } from '../../src/session/session.ts';
 import { StoredHistoryPort } from '../../src/shard/history-port.ts';
 import { Homes } from '../../src/shard/homes.ts';
+import { LaneHomes } from '../../src/shard/lane-homes.ts';
 import { PendingRequests } from '../../src/shard/pending-requests.ts';
+import { RoutedPresencePort } from '../../src/shard/presence-port.ts';
 import { SessionTable } from '../../src/shard/session-table.ts';
-import { acceptanceCounters, sessionCounters, topicCounters } from '../../src/shard/shard-counters.ts';
+import {
+  acceptanceCounters,
+  sessionCounters,
+  topicCounters,
+  userCounters,
+} from '../../src/shard/shard-counters.ts';
 import { SubscriberTable } from '../../src/shard/subscriber-table.ts';
 import { RoutedTopicPort } from '../../src/shard/topic-port.ts';
 import { TopicTable } from '../../src/shard/topic-table.ts';
 import { RoutedUserPort } from '../../src/shard/user-port.ts';
 import { UserTable } from '../../src/shard/user-table.ts';
-import type { FlushTarget } from '../../src/topic/ports.ts';
+import { KeepBuffer } from '../../src/user/keep-buffer.ts';
 import { Payload } from '../../src/wire/payload.ts';
 import { MemoryLogStore } from '../kit/memory-log-store.ts';
 import { testSecret } from '../kit/test-server.ts';
-import { storedIds } from './corpus.ts';
+import { lostSession, storedIds } from './corpus.ts';
 
 const self = 0 as ShardId;
 const keySettings = {
@@ -149,28 +160,32 @@ export class SessionWorld {
       marks: new MarkBuffer({ clock, timers: this.#timers, store: this.#store }),
     };
     const classOf = (topic: TopicName) => topicClassOf([], topic);
-    const actors = { ...log, recentKeys, classOf };
-    const topics = new TopicTable({
-      ...actors,
-      counters: topicCounters(metrics),
+    const boards: BoardContext = {
+      ...{ clock, timers: this.#timers, presenceGraceMs: 3_000 },
       flushes: { requestFlush: (topic) => void this.#flushes.add(topic) },
       subscribers: {
-        deliver: (_to, topic, lane, count, frames) => {
-          subscribers.deliver(topic, lane, count, frames);
+        deliver: (_to, topic, lane, batch) => {
+          subscribers.deliver(topic, lane, batch);
           return 'sent';
         },
         tellLost: () => {},
       },
-    });
+    };
+    const actors = { ...log, ...boards, recentKeys, classOf };
+    const topics = new TopicTable({ ...actors, counters: topicCounters(metrics) });
     const users: UserTable = new UserTable({
       ...actors,
-      sessionsMax: 10,
+      ...{ self, sessionsMax: 10, sessionTtlMs: 120_000 },
+      counters: userCounters(metrics),
+      isKept: () => true,
+      keeps: new KeepBuffer({ clock, timers: this.#timers, store: this.#store }),
       homeOf: () => self,
       sessions: {
-        deliver: (_to, ids, inboxOffset = 0, frame) => {
-          sessions.deliver(ids, inboxOffset, 1, frame);
+        deliver: (_to, ids, inboxOffset = 0, frames, delivery) => {
+          sessions.deliver(ids, inboxOffset, { frameCount: 1, frames, delivery });
           return 'sent';
         },
+        replace: (_shard, id) => sessions.get(id)?.close('replaced'),
         tellLost: () => {},
         tellReceipt: (user, { by, kind, offset }) => users.deliverReceipt(user, by, kind, offset),
         copyToSender: (sender, copy) => users.deliverCopy(sender, copy),
@@ -179,6 +194,8 @@ export class SessionWorld {
     this.#store.onCopied = ({ topic, except }, message) => users.onCopied(topic, message, except);
     const pending = new PendingRequests();
     const route = { homes, links, pending };
+    const laneHomes = new LaneHomes(topics, users);
+    loseSession(users);
     return {
       clock,
       correlations: messageIds,
@@ -189,12 +206,15 @@ export class SessionWorld {
         outboxBytesMax: 4 * 1024 * 1024,
         heartbeatIntervalMs: 30_000,
         clientTimeoutMs: 60_000,
+        ...{ awayAfterMs: 300_000, watchedUsersMax: 100, sessionTtlMs: 120_000 },
         envelopeRate: undefined,
       },
       node: { nodeId: 'fuzz', shard: self, version: '0.0.0' },
       tokens,
-      topics: new RoutedTopicPort({ ...route, classOf, topics, subscribers }),
+      topics: new RoutedTopicPort({ ...route, classOf, topics, laneHomes, subscribers }),
       users: new RoutedUserPort({ ...route, users }),
+      presence: new RoutedPresencePort({ ...route, topics, users }),
+      resumeTokens: { next: () => `token-${seed}`, hashOf: systemResumeTokens.hashOf },
       classOf,
       isStoreUp: () => true,
       history: new StoredHistoryPort(this.#store, pending),
@@ -210,6 +230,15 @@ export class SessionWorld {
       },
     };
   }
+}
+
+/** One that the fuzzed session may go on with: with subscriptions, as a member, and as one who follows others. */
+function loseSession(users: UserTable): void {
+  const { user, session, resumeToken, told } = lostSession;
+  const tokenHash = systemResumeTokens.hashOf(resumeToken);
+  const key = userKey('default' as Tenant, user);
+  users.attach(key, { session, shard: self, encoding: 'json', tokenHash }, undefined, () => {});
+  users.park(key, session, told);
 }
 
 /** What the store has at first, in `chat:lobby` and by the fuzzed user: messages to edit, to delete and to ask about. */

@@ -198,7 +198,7 @@ test('a connection refused for the limit of its user leaves nothing behind', asy
   await eventually('the topic of everyone is counted', () =>
     metricOf(small.url, 'actors_active{actor="topic"}'),
   );
-  await device.close();
+  await device.close(1000);
   await eventually('no topic is left', async () => {
     const page = await (await fetch(`http://${small.url}/metrics`)).text();
     const isUserGone = /^actors_active\{actor="user"\} 0$/m.test(page);

@@ -4,8 +4,10 @@ import { TimerWheel } from '#kit/timer-wheel.ts';
 import type { SessionId, ShardId, Tenant, UserId } from '#proto/names.ts';
 import { PermissionSource } from '../../src/auth/permissions.ts';
 import type { Identity } from '../../src/auth/token-claims.ts';
+import type { SessionName, SessionTold } from '../../src/presence/session-told.ts';
 import type {
   AnswerReceiver,
+  PresencePort,
   Requested,
   Runnable,
   SessionContext,
@@ -19,6 +21,10 @@ import type { Answer, Since } from '../../src/wire/message.ts';
 import type { Envelope } from './test-client.ts';
 
 const ok: Requested = { state: 'answered', answer: { ok: true } };
+const nobodyElse: Requested = {
+  state: 'answered',
+  answer: { ok: true, result: { users: [], memberCount: 0, hasMore: false } },
+};
 /** The answers of a store without a message. */
 const nothingStored = {
   page: { messages: [], hasMore: false, firstOffset: 1, lastOffset: 0 },
@@ -100,10 +106,31 @@ export class SessionWorld {
   });
   /** What `users.attach` does. */
   attach: (receiver: AnswerReceiver, since: Since | undefined) => Requested = () => ok;
+  /** What `users.resume` does: nothing is there to go on with. */
+  resume: (former: SessionName, receiver: AnswerReceiver) => Requested = () => ({
+    state: 'answered',
+    answer: { ok: false, refusal: { code: 'resume_failed', message: 'there is no such session' } },
+  });
+  /** How the other users are, and who is in a topic; whoever comes and goes, and who is typing. */
+  presence: PresencePort = {
+    users: () => ({ state: 'answered', answer: { ok: true, result: [] } }),
+    enter: () => {
+      this.#add('entered');
+      return nobodyElse;
+    },
+    leave: (_topic, _user, _session, isLost) => this.#add(isLost ? 'lost' : 'left'),
+    members: () => nobodyElse,
+    typingInTopic: () => this.#add('typing in a topic'),
+    typingTo: () => this.#add('typing to a user'),
+  };
+  /** What the homes of users were told of sessions that are there, and of those that lost their connections. */
+  readonly told: [SessionId, SessionTold][] = [];
+  readonly parked: [SessionId, SessionTold][] = [];
   readonly ready = new Set<Runnable>();
   readonly dirty = new Set<Writable>();
   readonly context: SessionContext;
   #nextSession = 0;
+  #nextToken = 0;
 
   constructor(limits: Partial<SessionContext['limits']> = {}) {
     this.context = this.#makeContext(limits);
@@ -167,6 +194,18 @@ export class SessionWorld {
     this.counts.set(name, this.count(name) + by);
   }
 
+  /** By way of the field, which a test may replace. */
+  #presence(): PresencePort {
+    return {
+      users: (...asked) => this.presence.users(...asked),
+      enter: (...asked) => this.presence.enter(...asked),
+      leave: (...told) => this.presence.leave(...told),
+      members: (...asked) => this.presence.members(...asked),
+      typingInTopic: (...told) => this.presence.typingInTopic(...told),
+      typingTo: (...told) => this.presence.typingTo(...told),
+    };
+  }
+
   #makeContext(limits: Partial<SessionContext['limits']>): SessionContext {
     return {
       clock: this.clock,
@@ -175,6 +214,7 @@ export class SessionWorld {
       limits: {
         ...{ messageBytesMax: 65_536, subscriptionsMax: 128, outboxBytesMax: 1_048_576 },
         ...{ heartbeatIntervalMs: 30_000, clientTimeoutMs: 60_000, envelopeRate: undefined },
+        ...{ awayAfterMs: 300_000, watchedUsersMax: 1000, sessionTtlMs: 120_000 },
         ...limits,
       },
       node: { nodeId: 'test', shard: 0 as ShardId, version: '0' },
@@ -189,6 +229,7 @@ export class SessionWorld {
         unsubscribe: (topic, lane, subscriber) => {
           this.subscribers.find(topic, lane)?.subscribers.delete(subscriber);
         },
+        deliveredUpTo: (topic, lane) => this.subscribers.find(topic, lane)?.deliveredUpTo ?? 0,
         publish: () => this.publish(),
         amend: () => this.amend(),
         mark: () => this.mark(),
@@ -197,10 +238,18 @@ export class SessionWorld {
         homeOf: () => 0 as ShardId,
         attach: (_user, _session, since, receiver) => this.attach(receiver, since),
         detach: () => this.#add('detached'),
+        tell: (_user, session, told) => void this.told.push([session, told]),
+        park: (_user, session, told) => {
+          this.#add('detached');
+          this.parked.push([session, told]);
+        },
+        resume: (_user, _session, former, receiver) => this.resume(former, receiver),
         direct: () => this.publish(),
         amend: () => this.amend(),
         mark: () => this.mark(),
       },
+      presence: this.#presence(),
+      resumeTokens: { next: () => `token-${++this.#nextToken}`, hashOf: (token) => `hash of ${token}` },
       classOf: (topic) => (topic.startsWith('inbox:') ? 'durable' : 'volatile'),
       isStoreUp: () => true,
       history: { epoch: 'e', ask: (name, request, receiver) => this.ask(name, request, receiver) },
@@ -219,6 +268,7 @@ export class SessionWorld {
         mailboxFull: (outcome) => this.#add(`mailbox ${outcome}`),
         wrote: () => this.#add('wrote'),
         slowConsumer: () => this.#add('slow'),
+        dropped: (delivery, frames) => this.#add(`dropped ${delivery}`, frames),
         failed: () => this.#add('failed'),
       },
       log: {

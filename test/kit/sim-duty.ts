@@ -2,8 +2,8 @@
  * The duty cycle of a simulated shard: what is due when is for the dice, within what src/shard/duty-cycle.ts allows.
  */
 import type { Clock } from '#kit/clock.ts';
-import type { Runnable, SchedulePort, Writable } from '../../src/session/ports.ts';
 import type { FlushPort, FlushTarget, FlushWait } from '../../src/fanout/ports.ts';
+import type { Runnable, SchedulePort, Writable } from '../../src/session/ports.ts';
 import type { Dice } from './sim-random.ts';
 
 const lazyWaitMs = 100;

@@ -24,8 +24,11 @@ import {
 import type { DutyCycle } from '../../src/shard/duty-cycle.ts';
 import { StoredHistoryPort } from '../../src/shard/history-port.ts';
 import { Homes } from '../../src/shard/homes.ts';
+import { LaneHomes } from '../../src/shard/lane-homes.ts';
 import { PendingRequests } from '../../src/shard/pending-requests.ts';
+import { RoutedPresencePort } from '../../src/shard/presence-port.ts';
 import { takeRecord } from '../../src/shard/ring-intake.ts';
+import { SessionInspection } from '../../src/shard/session-inspection.ts';
 import { SessionTable } from '../../src/shard/session-table.ts';
 import { acceptanceCounters } from '../../src/shard/shard-counters.ts';
 import { StorePort } from '../../src/shard/store-port.ts';
@@ -34,6 +37,7 @@ import { RoutedTopicPort } from '../../src/shard/topic-port.ts';
 import { TopicTable } from '../../src/shard/topic-table.ts';
 import { RoutedUserPort } from '../../src/shard/user-port.ts';
 import { UserTable } from '../../src/shard/user-table.ts';
+import { KeepBuffer } from '../../src/user/keep-buffer.ts';
 import { SimDuty } from './sim-duty.ts';
 import { type Effects, type SimLink, SimLinks } from './sim-link.ts';
 import type { Dice } from './sim-random.ts';
@@ -104,15 +108,21 @@ export class SimShard {
       duty: this.#duty as unknown as DutyCycle,
       recentKeys: new RecentKeys(clock, ids, acceptanceCounters(metrics)),
       marks: new MarkBuffer({ clock, timers, store }),
+      keeps: new KeepBuffer({ clock, timers, store }),
     };
     this.topics = new TopicTable({ ...topicContext(world), messageIds: ids });
     this.users = new UserTable({ ...userContext(world, () => this.users), messageIds: ids });
     const route = { homes, links, pending };
+    const laneHomes = new LaneHomes(this.topics, this.users);
     this.#topicPort = new RoutedTopicPort({
-      ...{ ...route, topics: this.topics, subscribers },
+      ...{ ...route, laneHomes, topics: this.topics, subscribers },
       classOf: (topic) => topicClassOf(config.topics, topic),
     });
     const users = new RoutedUserPort({ ...route, users: this.users });
+    const presence = new RoutedPresencePort({ ...route, topics: this.topics, users: this.users });
+    const inspection = new SessionInspection({
+      ...{ self: id, shardCount, clock, sessions, links, pending },
+    });
     const history = new StoredHistoryPort(store, pending);
     const noTokens = {
       verify: () => ({ ok: false as const, refusal: { code: 'unauthorized' as const, message: '' } }),
@@ -121,6 +131,7 @@ export class SimShard {
       ...sessionContext(world, noTokens as never, {
         topics: this.#topicPort,
         users,
+        presence,
         history,
         isStoreUp: () => this.#isStoreUp,
       }),
@@ -128,7 +139,7 @@ export class SimShard {
     };
     const intake = {
       ...{ links, pending, topics: this.topics, users: this.users, subscribers, sessions, store },
-      topicPort: this.#topicPort,
+      ...{ topicPort: this.#topicPort, laneHomes, inspection },
       windows: world.windows,
       onStoreHealth: (isUp: boolean) => this.#onStoreHealth(isUp),
       onFailure: (error: unknown) => {
@@ -217,7 +228,7 @@ export class SimShard {
   #onStoreHealth(isUp: boolean): void {
     if (this.#isStoreUp === isUp) return;
     this.#isStoreUp = isUp;
-    for (const session of this.sessions) session.announceStore(isUp);
+    for (const session of this.sessions) if (session.isLive) session.replies.store(isUp);
   }
 
   #log(): Logger {

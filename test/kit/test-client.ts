@@ -111,9 +111,10 @@ export class TestClient {
     return this.received.filter((envelope) => envelope.type === type);
   }
 
-  async close(): Promise<void> {
+  /** With 1000 for good; without a code it may be resumed. */
+  async close(code?: number): Promise<void> {
     if (this.socket.readyState === WebSocket.CLOSED) return;
-    this.socket.close();
+    this.socket.close(code);
     await once(this.socket, 'close');
   }
 

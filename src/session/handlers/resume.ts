@@ -10,8 +10,9 @@ import { Resumption } from '../resumption.ts';
 export const resume: Handler<'Resume'> = {
   handle(live, envelope, ctx) {
     const { session, phase } = live;
-    if (phase.former !== undefined)
+    if (phase.former !== undefined || phase.isResuming)
       return refuse('bad_request', 'this connection has taken a session over already');
+    phase.isResuming = true;
     const { sessionId, resumeToken } = envelope.data;
     const { tenant, userId } = phase.identity;
     const former = { session: sessionId as SessionId, tokenHash: ctx.resumeTokens.hashOf(resumeToken) };
@@ -20,6 +21,7 @@ export const resume: Handler<'Resume'> = {
   },
 
   finish(live, { envelope }, answer, ctx) {
+    live.phase.isResuming = false;
     if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
     const told = answer.result as SessionTold;
     const { phase } = live;

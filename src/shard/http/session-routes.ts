@@ -37,9 +37,15 @@ const Dump = Type.Object(
 );
 const Closed = Type.Object({ closed: Type.Integer({ description: 'So many were closed, with 4501.' }) });
 
+const refusals = { 400: ErrorBody, 401: ErrorBody, 403: ErrorBody, 404: ErrorBody };
+const schema = { tags: ['administration'], security: [{ bearer: [] }] };
+
 export function sessionRoutes(app: FastifyInstance, ctx: HttpContext): void {
-  const refusals = { 400: ErrorBody, 401: ErrorBody, 403: ErrorBody, 404: ErrorBody };
-  const schema = { tags: ['administration'], security: [{ bearer: [] }] };
+  lookingRoutes(app, ctx);
+  closingRoutes(app, ctx);
+}
+
+function lookingRoutes(app: FastifyInstance, ctx: HttpContext): void {
   app.get(
     '/api/v1/sessions',
     {
@@ -77,7 +83,9 @@ export function sessionRoutes(app: FastifyInstance, ctx: HttpContext): void {
       return reply.send(dump);
     },
   );
+}
 
+function closingRoutes(app: FastifyInstance, ctx: HttpContext): void {
   app.delete(
     '/api/v1/sessions/:session',
     {

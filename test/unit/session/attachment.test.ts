@@ -55,7 +55,7 @@ function open() {
     (asked.shift() as (typeof asked)[number]).settle(answer);
   };
   const deliver = (offset: number) => {
-    session.deliverDirect(frame({ offset }), 1, offset);
+    session.deliverDirect({ frames: frame({ offset }), frameCount: 1, delivery: 'normal' }, offset);
     world.turn();
   };
   /** A session whose user's home answered so. */
@@ -122,7 +122,8 @@ test('what is said to everyone before Connect is dropped, and what is said behin
   const { session, transport } = world.connect();
   session.authenticate(world.identity('ann'));
   const say = (n: number) => {
-    world.subscribers.deliver(topicKey(tenant, everyoneTopic), ['json', ''], 1, frame({ n }));
+    const batch = { frameCount: 1, frames: frame({ n }), delivery: 'normal', upTo: 0 } as const;
+    world.subscribers.deliver(topicKey(tenant, everyoneTopic), ['json', ''], batch);
     world.turn();
   };
   say(1);

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { refusal } from '#proto/error-codes.ts';
 import type { MessageId } from '#proto/names.ts';
 import type { AnswerReceiver, Requested } from '../../../src/session/ports.ts';
+import type { DirectFrames } from '../../../src/session/session.ts';
 import type { Page, PageRequest } from '../../../src/store/history-store.ts';
 import { type Answer, type Joined, refused, type Since } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
@@ -15,6 +16,8 @@ const at = (offset: number, fields: Partial<Joined> = {}): Joined => ({
   ...{ position: { offset, epoch: 'e1' }, isLive: true },
   ...fields,
 });
+/** Of the inbox, where only its place counts. */
+const nothing: DirectFrames = { frames: new Uint8Array(), frameCount: 0, delivery: 'normal' };
 const cold = (offset: number): Joined => at(offset, { isLive: false, recovered: true });
 
 function pageOf(offsets: number[], fields: Partial<Page> = {}): Page {
@@ -173,7 +176,7 @@ test('[REC1] of the inbox is replayed what came before this session began, and n
   assert.deepEqual(pending[0]?.since, { ...since(4), upTo: 7 });
   pending.shift()!.settle({ ok: true, joined: cold(9) });
   assert.deepEqual(pending[0]?.request?.before, 8);
-  session.deliverDirect(new Uint8Array(), 0, 9);
+  session.deliverDirect(nothing, 9);
   pending.shift()!.settle({ ok: true, result: pageOf([5, 6, 7]) });
   pending.shift()!.settle({ ok: true, joined: at(9, { recovered: true }) });
   assert.deepEqual([heard(), pending.length], [['Connect', 'Subscribe', 5, 6, 7], 0]);
@@ -224,7 +227,7 @@ test('a Subscribe of the inbox that was refused, or had nothing to read, stands 
 
 test('[SES1] what the inbox got while its home was away is caught up with, and comes before what follows', () => {
   const { world, session, pending, heard } = openWithInbox();
-  session.deliverDirect(new Uint8Array(), 0, 8);
+  session.deliverDirect(nothing, 8);
   session.onHomeUp(0 as never);
   assert.deepEqual(pending[0]?.since, since(8));
   pending.shift()!.settle({ ok: true, joined: cold(10) });

@@ -90,14 +90,14 @@ test('[SES3] an outbox over its limit closes with 4002 and gives up what waits',
   const { session, transport } = world.open();
   const before = transport.written.length;
   transport.stuckBytes = 9_000;
-  session.deliver(new Uint8Array(900), 1);
-  session.deliver(new Uint8Array(200), 1);
+  session.deliver(new Uint8Array(900), 1, 'normal');
+  session.deliver(new Uint8Array(200), 1, 'normal');
   world.turn();
   assert.equal(transport.closed?.code, 4002);
   assert.equal(transport.written.length, before);
   assert.equal(world.count('outbox'), 0);
   assert.equal(world.count('slow'), 1);
-  session.deliver(new Uint8Array(1), 1);
+  session.deliver(new Uint8Array(1), 1, 'normal');
   assert.equal(world.count('outbox'), 0);
 });
 
@@ -105,7 +105,7 @@ test('[FAN2] what several topics deliver in one turn is one write', () => {
   const world = new SessionWorld();
   const { session, transport } = world.open();
   const before = transport.written.length;
-  for (let index = 0; index < 5; index++) session.deliver(new Uint8Array([index]), 1);
+  for (let index = 0; index < 5; index++) session.deliver(new Uint8Array([index]), 1, 'normal');
   world.turn();
   assert.equal(transport.written.length, before + 1);
   assert.deepEqual(

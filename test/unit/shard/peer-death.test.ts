@@ -57,7 +57,7 @@ test('[SUP6] a record that the dead shard had begun and not finished is left', (
   pair.settle();
   // Larger than the ring: its first pieces are in there, the rest waits in the shard that dies.
   const frames = Buffer.alloc(200_000);
-  pair.there.links.send(pair.here.id, 'topicDeliver', 0, [topic, 'json', '', 1, frames]);
+  pair.there.links.send(pair.here.id, 'topicDeliver', 0, [topic, 'json', '', 1, frames, 'normal', 0]);
   assert.equal(pair.there.links.hasBacklog, true);
   pair.killThere();
   assert.deepEqual([reader.envelopes, pair.here.failures], [[], []]);

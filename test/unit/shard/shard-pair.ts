@@ -2,6 +2,7 @@
 
 import { MessageChannel } from 'node:worker_threads';
 import { systemClock } from '#kit/clock.ts';
+import { TimerWheel } from '#kit/timer-wheel.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import {
   type SessionId,
@@ -15,15 +16,20 @@ import {
   userKey,
 } from '#proto/names.ts';
 import type { LaneSpec, RecordHeader } from '#proto/record.ts';
+import type { FlushTarget } from '../../../src/fanout/ports.ts';
 import { ThreadLinks } from '../../../src/links/thread-links.ts';
 import { HotWindows } from '../../../src/log/hot-windows.ts';
 import { allocateMetrics, MetricsRow } from '../../../src/observe/metrics-table.ts';
+import type { BoardContext } from '../../../src/presence/ports.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
 import { allocateRing } from '../../../src/ring/ring-layout.ts';
 import type { AnswerReceiver, Correlation, Requested, Subscriber } from '../../../src/session/ports.ts';
 import { Homes } from '../../../src/shard/homes.ts';
+import { LaneHomes } from '../../../src/shard/lane-homes.ts';
 import { PendingRequests } from '../../../src/shard/pending-requests.ts';
+import { RoutedPresencePort } from '../../../src/shard/presence-port.ts';
 import { type IntakeContext, takeRecord } from '../../../src/shard/ring-intake.ts';
+import { SessionInspection } from '../../../src/shard/session-inspection.ts';
 import { SessionTable } from '../../../src/shard/session-table.ts';
 import { StorePort } from '../../../src/shard/store-port.ts';
 import { SubscriberTable } from '../../../src/shard/subscriber-table.ts';
@@ -31,9 +37,9 @@ import { RoutedTopicPort } from '../../../src/shard/topic-port.ts';
 import { TopicTable } from '../../../src/shard/topic-table.ts';
 import { RoutedUserPort } from '../../../src/shard/user-port.ts';
 import { UserTable } from '../../../src/shard/user-table.ts';
-import type { FlushTarget, TopicContext } from '../../../src/topic/ports.ts';
+import type { TopicContext } from '../../../src/topic/ports.ts';
 import { type Answer, messageToBody, type Since } from '../../../src/wire/message.ts';
-import { noStore } from '../../kit/no-store.ts';
+import { alone, noStore } from '../../kit/no-store.ts';
 import { countingIds } from '../protect/manual-clock.ts';
 import { envelopesIn, type ReceivedEnvelope } from '../topic/topic-world.ts';
 
@@ -78,6 +84,8 @@ export class TestShard {
   readonly users: UserTable;
   readonly topicPort: RoutedTopicPort;
   readonly userPort: RoutedUserPort;
+  readonly presencePort: RoutedPresencePort;
+  readonly timers = new TimerWheel(systemClock.monotonicMs());
   /** What its sessions got directly, by session id. */
   readonly directs = new Map<SessionId, ReceivedEnvelope[]>();
   readonly failures: unknown[] = [];
@@ -91,33 +99,38 @@ export class TestShard {
     this.links = new ThreadLinks({ self: this.id, clock: systemClock, metrics: this.metrics }, () => {});
     const nothing = () => {};
     const recentKeys = new RecentKeys(systemClock, countingIds(), { accepted: nothing, duplicate: nothing });
-    this.topics = new TopicTable({
-      ...{ ...noStore, ...log },
-      clock: systemClock,
-      recentKeys,
+    const boards: BoardContext = {
+      ...{ clock: systemClock, timers: this.timers, presenceGraceMs: noStore.presenceGraceMs },
       flushes: { requestFlush: (topic) => void this.#flushes.add(topic) },
-      counters: { expired: nothing, waiting: nothing },
       subscribers: {
-        deliver: (shard, topic, lane, frameCount, frames) => {
-          if (shard === this.id) this.subscribers.deliver(topic, lane, frameCount, frames);
-          else this.links.send(shard, 'topicDeliver', nobody, [topic, ...lane, frameCount, frames]);
+        deliver: (shard, topic, lane, batch) => {
+          const { frameCount, frames, delivery, upTo } = batch;
+          if (shard === this.id) this.subscribers.deliver(topic, lane, batch);
+          else {
+            const body = [topic, ...lane, frameCount, frames, delivery, upTo] as const;
+            this.links.send(shard, 'topicDeliver', nobody, [...body]);
+          }
           return 'sent';
         },
         tellLost: nothing,
       },
+    };
+    this.topics = new TopicTable({
+      ...{ ...noStore, ...boards, ...log },
+      recentKeys,
+      counters: { dropped: nothing, expired: nothing, waiting: nothing },
     });
     this.users = new UserTable({
-      ...noStore,
-      clock: systemClock,
-      recentKeys,
-      sessionsMax: 10,
+      ...{ ...noStore, ...alone, ...boards },
+      ...{ self: this.id, recentKeys, sessionsMax: 10 },
       homeOf: (user) => this.homes.of(user),
       sessions: {
-        deliver: (shard, ids, inboxOffset = 0, frame) => {
+        deliver: (shard, ids, inboxOffset = 0, frame, delivery) => {
           if (shard === this.id) this.#deliverDirectly(ids, frame);
-          else this.links.send(shard, 'sessionDeliver', nobody, [ids, inboxOffset, 1, frame]);
+          else this.links.send(shard, 'sessionDeliver', nobody, [ids, inboxOffset, 1, frame, delivery]);
           return 'sent';
         },
+        replace: nothing,
         tellLost: nothing,
         tellReceipt: nothing,
         copyToSender: (sender, { to, message, messageId, except }) => {
@@ -127,19 +140,25 @@ export class TestShard {
       },
     });
     const route = { homes: this.homes, links: this.links, pending: this.pending };
+    const laneHomes = new LaneHomes(this.topics, this.users);
     this.topicPort = new RoutedTopicPort({
-      ...route,
+      ...{ ...route, laneHomes },
       topics: this.topics,
       subscribers: this.subscribers,
       classOf: log.classOf ?? noStore.classOf,
     });
     this.userPort = new RoutedUserPort({ ...route, users: this.users });
+    this.presencePort = new RoutedPresencePort({ ...route, topics: this.topics, users: this.users });
     const sessions = new SessionTable();
-    sessions.deliver = (ids, _inboxOffset, _count, frames) => this.#deliverDirectly(ids, frames);
+    sessions.deliver = (ids, _inboxOffset, { frames }) => this.#deliverDirectly(ids, frames);
     this.#intake = {
       ...{ links: this.links, pending: this.pending, topics: this.topics, users: this.users },
       ...{ subscribers: this.subscribers, sessions, store: new StorePort(this.links) },
-      topicPort: this.topicPort,
+      ...{ topicPort: this.topicPort, laneHomes },
+      inspection: new SessionInspection({
+        ...{ self: this.id, shardCount: 2, clock: systemClock, sessions },
+        ...{ links: this.links, pending: this.pending },
+      }),
       windows: new HotWindows(),
       onStoreHealth: nothing,
       onFailure: (error) => {
@@ -154,7 +173,7 @@ export class TestShard {
   }
 
   attach(user: UserKey, id: SessionId, encoding: Encoding): void {
-    this.userPort.attach(user, { id, encoding }, undefined, new Client());
+    this.userPort.attach(user, { id, encoding, tokenHash: `hash of ${id}` }, undefined, new Client());
   }
 
   take = (header: RecordHeader, body: Uint8Array): void => takeRecord(header, body, this.#intake);

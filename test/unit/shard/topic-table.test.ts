@@ -10,9 +10,9 @@ import {
   type UserId,
 } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
+import type { FlushTarget } from '../../../src/fanout/ports.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
 import { TopicTable } from '../../../src/shard/topic-table.ts';
-import type { FlushTarget } from '../../../src/topic/ports.ts';
 import type { Answer } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
 import { noStore } from '../../kit/no-store.ts';
@@ -44,6 +44,7 @@ function open() {
     },
     flushes: { requestFlush: (topic) => void flushes.add(topic) },
     counters: {
+      dropped: nothing,
       expired: nothing,
       waiting(change) {
         waiting += change;

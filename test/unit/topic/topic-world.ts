@@ -4,8 +4,10 @@ import type { Encoding } from '#proto/envelope.ts';
 import type { ShardId, Tenant, TopicKey, TopicName, UserId } from '#proto/names.ts';
 import { topicKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
+import type { LaneBatch } from '../../../src/fanout/flush-batch.ts';
+import type { FlushTarget, FlushWait } from '../../../src/fanout/ports.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
-import type { FlushTarget, FlushWait, TopicContext } from '../../../src/topic/ports.ts';
+import type { TopicContext } from '../../../src/topic/ports.ts';
 import { Topic } from '../../../src/topic/topic.ts';
 import type { Answer, Message, Since } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
@@ -21,12 +23,10 @@ export function filtered(encoding: Encoding, conditions: object): LaneSpec {
   return [encoding, JSON.stringify(conditions)];
 }
 
-export interface Delivery {
+export interface Delivery extends LaneBatch {
   shard: ShardId;
   topic: TopicKey;
   lane: LaneSpec;
-  frameCount: number;
-  frames: Uint8Array;
 }
 
 export class TopicWorld {
@@ -34,7 +34,7 @@ export class TopicWorld {
   readonly deliveries: Delivery[] = [];
   /** Waits that were asked for since the last look. */
   readonly waits: FlushWait[] = [];
-  readonly counts = { accepted: 0, duplicate: 0, expired: 0, waiting: 0 };
+  readonly counts = { accepted: 0, duplicate: 0, expired: 0, waiting: 0, dropped: 0 };
   readonly topic: Topic;
   /** Deliveries find no room on their way. */
   isWayFull = false;
@@ -52,15 +52,18 @@ export class TopicWorld {
         duplicate: () => void this.counts.duplicate++,
       }),
       subscribers: {
-        deliver: (shard, topic, lane, frameCount, frames) => {
+        deliver: (shard, topic, lane, batch) => {
           if (this.isWayFull) return 'lost';
-          this.deliveries.push({ shard, topic, lane, frameCount, frames });
+          this.deliveries.push({ shard, topic, lane, ...batch });
           return 'sent';
         },
         tellLost: (shard, _topic, lane) => void this.toldLost.push([shard, lane]),
       },
       flushes: { requestFlush: (_topic: FlushTarget, wait) => void this.waits.push(wait) },
       counters: {
+        dropped: (_what, count) => {
+          this.counts.dropped += count;
+        },
         expired: (count) => {
           this.counts.expired += count;
         },

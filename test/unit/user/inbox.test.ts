@@ -2,12 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MessageId, SessionId, ShardId, TopicName, UserId, UserKey } from '#proto/names.ts';
-import { topicKey, userKey } from '#proto/names.ts';
+import { topicKey, userKey, userOfKey } from '#proto/names.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
+import { KeepBuffer } from '../../../src/user/keep-buffer.ts';
 import type { DirectCopy, UserContext } from '../../../src/user/ports.ts';
 import { User } from '../../../src/user/user.ts';
 import type { Answer, Joined, Since } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
+import { alone } from '../../kit/no-store.ts';
 import { LogWorld, range, replayedOffsets, tenant } from '../log/log-world.ts';
 import { countingIds } from '../protect/manual-clock.ts';
 import { envelopesIn, type ReceivedEnvelope } from '../topic/topic-world.ts';
@@ -37,9 +39,11 @@ class InboxWorld {
 
   /** Some inboxes are `volatile`; the others are stored. */
   constructor({ sessionsMax = 50, volatile = [] as string[] } = {}) {
-    const { ctx } = this.log;
+    const { ctx, timers, clock, store } = this.log;
     const userCtx: UserContext = {
-      ...ctx,
+      ...{ ...alone, ...ctx, timers },
+      keeps: new KeepBuffer({ clock, timers, store }),
+      isKept: (user) => !volatile.includes(`inbox:${userOfKey(user)}`),
       recentKeys: new RecentKeys(ctx.clock, countingIds(), ctx.acceptance),
       sessionsMax,
       classOf: (topic) => (volatile.includes(topic) ? 'volatile' : 'durable'),
@@ -50,6 +54,7 @@ class InboxWorld {
           this.deliveries.push({ shard, sessions, inboxOffset, frame });
           return 'sent';
         },
+        replace: () => assert.fail('nobody resumes a session'),
         tellLost: (shard, sessions) => void this.toldLost.push([shard, sessions]),
         tellReceipt: (user, receipt) => void this.receipts.push([user, receipt]),
         copyToSender: (sender, copy) => {
@@ -64,7 +69,12 @@ class InboxWorld {
   readonly onAnswer = (answer: Answer): void => void this.answers.push(answer);
 
   attach(name: string, shard = 0, since?: Since): Answer | undefined {
-    this.user.attach(session(name), { shard: shard as ShardId, encoding: 'json' }, since, this.onAnswer);
+    this.user.attach(
+      session(name),
+      { shard: shard as ShardId, encoding: 'json', tokenHash: 'hash' },
+      since,
+      this.onAnswer,
+    );
     return this.take()[0];
   }
 
@@ -300,8 +310,13 @@ test('the home of a sender whose inbox is not stored delivers the copy to its ot
 
 test('a device that left while the end of the inbox was asked for is not attached', () => {
   const world = new InboxWorld();
-  world.user.attach(session('phone'), { shard: 0 as ShardId, encoding: 'json' }, undefined, world.onAnswer);
-  world.user.detach(session('phone'));
+  world.user.attach(
+    session('phone'),
+    { shard: 0 as ShardId, encoding: 'json', tokenHash: 'hash' },
+    undefined,
+    world.onAnswer,
+  );
+  world.user.sessions.close(session('phone'));
   assert.equal(codeOf(world.take()[0]), 'busy');
   world.direct(1);
   assert.deepEqual(world.deliveries, []);
@@ -321,7 +336,12 @@ test('while the store is away a device is attached for what comes, and one that 
 test('a store that does not answer keeps no device waiting for long, and keeps one that has to catch up', () => {
   const world = new InboxWorld();
   const attach = (name: string, since?: Since) =>
-    world.user.attach(session(name), { shard: 0 as ShardId, encoding: 'json' }, since, world.onAnswer);
+    world.user.attach(
+      session(name),
+      { shard: 0 as ShardId, encoding: 'json', tokenHash: 'hash' },
+      since,
+      world.onAnswer,
+    );
   attach('phone');
   attach('laptop', at(0));
   world.log.pass(950);
@@ -442,7 +462,7 @@ test('a user is idle when no device is left and nothing of the inbox is at hand'
   const world = new InboxWorld();
   world.attach('phone');
   world.direct(1);
-  world.user.detach(session('phone'));
+  world.user.sessions.close(session('phone'));
   assert.equal(world.user.isIdle, false);
   world.log.clock.advance(keptMs + 1);
   world.log.windows.expire(world.log.clock.monotonicMs());

@@ -9,7 +9,7 @@ import type { UserContext } from '../../../src/user/ports.ts';
 import { User } from '../../../src/user/user.ts';
 import type { Answer, Message } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
-import { noStore } from '../../kit/no-store.ts';
+import { alone, noStore } from '../../kit/no-store.ts';
 import { countingIds, ManualClock } from '../protect/manual-clock.ts';
 
 const tenant = 'default' as Tenant;
@@ -24,11 +24,14 @@ function open(name: string) {
     ...{ ...noStore, ...shared },
     subscribers: { deliver: () => 'sent', tellLost: nothing },
     flushes: { requestFlush: nothing },
-    counters: { expired: nothing, waiting: nothing },
+    counters: { dropped: nothing, expired: nothing, waiting: nothing },
   };
   const userCtx: UserContext = {
-    ...{ ...noStore, ...shared },
-    sessions: { deliver: () => 'sent', tellLost: nothing, tellReceipt: nothing, copyToSender: nothing },
+    ...{ ...noStore, ...alone, ...shared },
+    sessions: {
+      deliver: () => 'sent',
+      ...{ replace: nothing, tellLost: nothing, tellReceipt: nothing, copyToSender: nothing },
+    },
     sessionsMax: 1,
     homeOf: () => 0 as ShardId,
   };

@@ -9,7 +9,7 @@ import type { DirectCopy, UserContext } from '../../../src/user/ports.ts';
 import { User } from '../../../src/user/user.ts';
 import type { Answer, Message } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
-import { noStore } from '../../kit/no-store.ts';
+import { alone, noStore } from '../../kit/no-store.ts';
 import { countingIds, ManualClock } from '../protect/manual-clock.ts';
 import { envelopesIn, type ReceivedEnvelope } from '../topic/topic-world.ts';
 
@@ -25,7 +25,7 @@ class UserWorld {
 
   constructor(sessionsMax = 50) {
     const ctx: UserContext = {
-      ...noStore,
+      ...{ ...noStore, ...alone },
       clock: this.clock,
       recentKeys: new RecentKeys(this.clock, countingIds(), {
         accepted: () => void this.counts.accepted++,
@@ -36,6 +36,7 @@ class UserWorld {
           this.deliveries.push({ shard, sessions, frame });
           return 'sent';
         },
+        replace: () => assert.fail('nobody resumes a session'),
         tellLost: () => assert.fail('nothing that is volatile is told to be lost'),
         tellReceipt: () => assert.fail('nobody has left a mark'),
         copyToSender: (sender, copy) => void this.copies.push({ sender, copy }),
@@ -47,7 +48,7 @@ class UserWorld {
   }
 
   attach(name: string, shard = 0, encoding: Encoding = 'json'): Answer {
-    const device = { shard: shard as ShardId, encoding };
+    const device = { shard: shard as ShardId, encoding, tokenHash: undefined };
     return answerOf((onAnswer) => this.user.attach(session(name), device, undefined, onAnswer));
   }
 
@@ -189,7 +190,7 @@ test('up to the limit devices attach; the next is refused until one leaves', () 
   assert.ok(!refused.ok);
   assert.equal(refused.refusal.code, 'limit_exceeded');
   assert.match(refused.refusal.message, /2 connections/);
-  world.user.detach(session('a'));
+  world.user.sessions.close(session('a'));
   assert.deepEqual(world.attach('c'), { ok: true });
 });
 
@@ -208,15 +209,15 @@ test('a device that left gets nothing; leaving twice is leaving once', () => {
   const world = new UserWorld();
   world.attach('phone');
   world.attach('laptop');
-  world.user.detach(session('phone'));
-  world.user.detach(session('phone'));
+  world.user.sessions.close(session('phone'));
+  world.user.sessions.close(session('phone'));
   world.direct(1);
   assert.deepEqual(
     world.deliveries.map(({ sessions }) => sessions),
     [['laptop']],
   );
   assert.equal(world.user.isIdle, false);
-  world.user.detach(session('laptop'));
+  world.user.sessions.close(session('laptop'));
   assert.equal(world.user.isIdle, true);
 });
 
@@ -225,14 +226,14 @@ test('when a shard died its devices are gone and count no more', () => {
   world.attach('a', 0);
   world.attach('b', 1);
   world.attach('c', 0);
-  world.user.dropShard(0 as ShardId);
+  world.user.sessions.dropShard(0 as ShardId);
   world.direct(1);
   assert.deepEqual(
     world.deliveries.map(({ sessions }) => sessions),
     [['b']],
   );
   assert.deepEqual([world.attach('d'), world.attach('e')], [{ ok: true }, { ok: true }]);
-  world.user.dropShard(0 as ShardId);
-  world.user.dropShard(1 as ShardId);
+  world.user.sessions.dropShard(0 as ShardId);
+  world.user.sessions.dropShard(1 as ShardId);
   assert.equal(world.user.isIdle, true);
 });
