@@ -1,6 +1,7 @@
 /** What does a connection cost: CPU for its handshake, memory while it is idle? */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runnable, skippedRow } from './deliveries.ts';
+import { freshAddress } from './fresh-address.ts';
 import type { ConnectionOrder, ConnectionReply } from './load/connection-load.ts';
 import { LoadProcess } from './load-process.ts';
 import { descriptorLimit } from './machine.ts';
@@ -16,8 +17,6 @@ const settleMs = 3000;
 const openAtOnce = 50;
 /** Descriptors that a process needs beside its connections. */
 const otherDescriptors = 200;
-
-let addressCount = 0;
 
 interface Size {
   connections: number;
@@ -138,13 +137,4 @@ class Holders {
   end(): void {
     for (const holder of this.#processes) holder.end();
   }
-}
-
-/**
- * An address of this machine that no earlier load had: ports of ended connections stay taken for a minute, and looking
- * for a free one among them made handshakes four to eight times slower from one server to the next.
- */
-function freshAddress(): string {
-  addressCount++;
-  return `127.1.${addressCount >> 8}.${addressCount & 255}`;
 }

@@ -27,6 +27,9 @@ export interface Work {
   /** Clients in a process of their own that only publish; 0: the listeners publish themselves. */
   publisherCount: number;
   payloadBytes: number;
+  /** See Audience. */
+  isLikeJson?: boolean;
+  offersDeflate?: boolean;
   seconds: number;
   /** A rate, or so many under way to each target. */
   pace: { publishesPerSecond: number } | { inFlightPerTarget: number };
@@ -83,10 +86,11 @@ export async function measure({ server: name, settings }: Candidate, work: Work)
 async function openAll(
   listening: MessageLoad,
   publishing: MessageLoad,
-  { kind, targetsOf, encodings = ['json'], payloadBytes, publisherCount }: Work,
+  { kind, targetsOf, encodings = ['json'], publisherCount, ...work }: Work,
   { server, port }: { server: ServerName; port: number },
 ): Promise<void> {
-  const shared = { server, port, kind, payloadBytes };
+  const { payloadBytes, isLikeJson = false, offersDeflate = false } = work;
+  const shared = { server, port, kind, payloadBytes, isLikeJson, offersDeflate };
   const tokens = tokensOf(kind === 'users' ? targetsOf.length : 1);
   const readerCount = publisherCount === 0 && kind === 'users' ? targetsOf.length : readersMax;
   const audience = { ...shared, tokens, encodings, targetsOf, readerCount };

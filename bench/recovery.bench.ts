@@ -20,10 +20,10 @@ export const recovery: Scenario = {
     try {
       bench.progress(`${clientCount} clients`);
       await load.order({ do: 'prepare', order });
-      const [queriesBefore, cpuBefore] = [await pageQueries(server.port), server.cpuMicroseconds()];
+      const [queriesBefore, cpuBefore] = [await server.storeQueries('page'), server.cpuMicroseconds()];
       const { cameBack } = (await load.order(order)) as { cameBack: ComeBackReport };
       const cpu = server.cpuMicroseconds() - cpuBefore;
-      const queries = (await pageQueries(server.port)) - queriesBefore;
+      const queries = (await server.storeQueries('page')) - queriesBefore;
       bench.rows([rowOf(`${clientCount} clients, ${missed} messages of 100 B each`, cameBack, cpu, queries)]);
     } finally {
       load.end();
@@ -41,9 +41,4 @@ function rowOf(setting: string, report: ComeBackReport, cpu: number, queries: nu
     ...{ ...row, state: 'measured', value: cpu / recovered },
     note: `all of them in ${tookMs.toFixed(0)} ms; ${queries} queries of the database`,
   };
-}
-
-async function pageQueries(port: number): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  return Number(/^store_queries_total\{query="page"\} (\d+)/m.exec(text)?.[1] ?? 0);
 }

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { acks } from './acks.bench.ts';
 import { codec } from './codec.bench.ts';
 import { connections } from './connections.bench.ts';
+import { deflate } from './deflate.bench.ts';
 import { direct } from './direct.bench.ts';
 import { durable } from './durable.bench.ts';
 import { encodings } from './encodings.bench.ts';
@@ -14,12 +15,15 @@ import { flush } from './flush.bench.ts';
 import { latency } from './latency.bench.ts';
 import { machineComplaint, machineOf } from './machine.ts';
 import { missingPeers } from './peers.ts';
+import { presence } from './presence.bench.ts';
 import { recovery } from './recovery.bench.ts';
 import { lineOf, type Result, verdictOf, writeResults } from './results.ts';
+import { resume } from './resume.bench.ts';
 import { ring } from './ring.bench.ts';
 import type { Scenario } from './scenario.ts';
 import { shards } from './shards.bench.ts';
 import { topics } from './topics.bench.ts';
+import { typing } from './typing.bench.ts';
 
 const scenarios = [
   fanout,
@@ -28,7 +32,11 @@ const scenarios = [
   durable,
   acks,
   recovery,
+  presence,
+  typing,
+  resume,
   encodings,
+  deflate,
   flush,
   shards,
   latency,

@@ -31,6 +31,10 @@ export interface BenchServer {
   /** User and system time of all its processes so far, microseconds; counted in ticks of 10 ms. */
   cpuMicroseconds(): number;
   residentBytes(): number;
+  /** Kills shard 1, where FAILPOINTS allows it. */
+  breakShard(): void;
+  /** How often shards asked the store so (store_queries_total). */
+  storeQueries(query: string): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -58,7 +62,10 @@ export async function startServer(
     port,
     cpuMicroseconds: () => processes.reduce((sum, pid) => sum + cpuMicroseconds(pid), 0),
     residentBytes: () => processes.reduce((sum, pid) => sum + residentBytes(pid), 0),
+    breakShard: () => void child.kill('SIGUSR2'),
+    storeQueries: (query) => storeQueries(port, query),
     async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const exit = once(child, 'exit');
       for (const pid of pids) process.kill(pid, 'SIGKILL');
       kill();
@@ -70,8 +77,9 @@ export async function startServer(
 }
 
 function startOurs(settings: Record<string, string>): ChildProcess {
-  // As `npm start` runs it.
-  return spawn(process.execPath, [semiSpace, 'src/main.ts'], {
+  // As `npm start` runs it, unless something of it is to be broken on purpose.
+  const entry = settings['FAILPOINTS'] === 'true' ? 'bench/breakable-server.ts' : 'src/main.ts';
+  return spawn(process.execPath, [semiSpace, entry], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
@@ -104,6 +112,11 @@ async function announcementOf(child: ChildProcess): Promise<Announcement> {
     if (child.exitCode !== null) throw new Error(`the server exited with ${child.exitCode}: ${output}`);
     await Promise.race([...streams.map((stream) => once(stream, 'data')), once(child, 'exit')]);
   }
+}
+
+async function storeQueries(port: number, query: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return Number(new RegExp(`^store_queries_total\\{query="${query}"\\} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
 }
 
 function cpuMicroseconds(pid: number): number {

@@ -55,6 +55,11 @@ export function membersOfTopic(topic: TopicKey): TopicKey {
   return topicKey(tenantOfKey(topic), `${membersPrefix}${topicOfKey(topic)}` as TopicName);
 }
 
+/** It is about presence, and subscribed by other commands. */
+export function isBoard(topic: TopicName): boolean {
+  return topic.startsWith(watchedUserPrefix) || topic.startsWith(membersPrefix);
+}
+
 /** Whose presence it is about; undefined for other topics. */
 export function watchedUser(key: TopicKey): UserKey | undefined {
   const name = topicOfKey(key);

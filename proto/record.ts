@@ -67,6 +67,9 @@ export const recordKinds = {
   topicTyping: 37,
   userTyping: 38,
   shardQuery: 39,
+  topicMember: 40,
+  sessionHide: 41,
+  userForget: 42,
 } as const;
 
 /**
@@ -167,15 +170,21 @@ export interface RecordBodies {
   /** What a session would be resumed with, when that has changed: a SessionTold, packed as an object. */
   userTell: [user: UserKey, session: SessionId, told: Uint8Array];
   /** The session lost its connection, and may be resumed. */
-  userPark: [user: UserKey, session: SessionId, told: Uint8Array];
+  userPark: [user: UserKey, session: SessionId, told: Uint8Array, tokenHash: string];
+  /** Nobody may take over what this user has lost. */
+  userForget: [user: UserKey];
   /** `session` takes over what `former` was. Answered with a SessionTold. */
   userResume: [user: UserKey, session: SessionId, former: SessionId, tokenHash: string];
   /** Another connection takes this session over: it closes and parks. */
   sessionReplace: [session: SessionId];
+  /** Another device of their user is invisible, or is not any more. */
+  sessionHide: [sessions: SessionId[], isHidden: boolean];
   /** How users are: answered with their presences. Somebody of the tenant asks. */
   userPresences: [users: UserKey[]];
   /** A session is a member of a topic, or is so in another way; answered with who is there. */
   topicEnter: [topic: TopicKey, user: UserId, session: SessionId, presence: Uint8Array];
+  /** A member is there in another way. */
+  topicMember: [topic: TopicKey, user: UserId, session: SessionId, presence: Uint8Array];
   /** `isLost`: the connection broke, and the member may come back. */
   topicLeave: [topic: TopicKey, user: UserId, session: SessionId, isLost: boolean];
   topicMembers: [topic: TopicKey, after: UserId | null, limit: number];

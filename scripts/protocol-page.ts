@@ -126,7 +126,7 @@ function presence(): string[] {
     'when one device says so, and offline otherwise; invisible looks like offline. A lost connection counts for `PRESENCE_GRACE`, so',
     'that a reconnect is not seen; changes of a tenth of a second are told as one. `PresenceSubscribe` follows users; `Subscribe` with',
     '`presence: true` makes you a member of a topic, which the other members see, and the reply lists them. `join`, `leave` and',
-    `\`change\` follow as \`Presence\`; in a topic of more than ${presenceMembersMax} members only \`memberCount\` does, once a second: page through`,
+    `\`change\` follow as \`Presence\`; in a topic of more than ${presenceMembersMax} members only \`memberCount\` does, in the reply and once a second: page through`,
     'them with `PresenceQuery`. Seeing a user or the members of a topic needs the permission `presence` for its name.',
     'When the server loses track (a thread died) it tells how a followed user is anew, or ends the subscription of a topic',
     'with its reason: subscribe again for the list. `Typing` is told to those who listen to the topic, or to the other user, at most',

@@ -5,6 +5,7 @@
 import { createHistogram, type EventLoopUtilization } from 'node:perf_hooks';
 import { atOnce } from './at-once.ts';
 import { type Dialect, dialectOf } from './dialects.ts';
+import { jsonLikeText } from './json-like-text.ts';
 import { monotonicMicroseconds } from './monotonic.ts';
 import type { Audience, ReceiveReport } from './orders.ts';
 import type { RawWebSocket } from './raw-websocket.ts';
@@ -14,8 +15,19 @@ const dueMark = Buffer.from('due=');
 const dueDigits = 15;
 
 /** A message's text: when it was due, filled up to its size. */
-export function textDue(dueMicroseconds: number, payloadBytes: number): string {
-  return `due=${Math.round(dueMicroseconds).toString().padStart(dueDigits, '0')}`.padEnd(payloadBytes, 'x');
+export function textDue(dueMicroseconds: number, payloadBytes: number, filler = 'x'): string {
+  return `due=${Math.round(dueMicroseconds).toString().padStart(dueDigits, '0')}`.padEnd(
+    payloadBytes,
+    filler,
+  );
+}
+
+/** When each message in it was due; a payload holds several where the server joins them. */
+export function* duesIn(payload: Buffer): Generator<number> {
+  for (let at = payload.indexOf(dueMark); at >= 0; at = payload.indexOf(dueMark, at + dueDigits)) {
+    const start = at + dueMark.length;
+    yield Number(payload.toString('latin1', start, start + dueDigits));
+  }
 }
 
 export class Clients {
@@ -23,6 +35,7 @@ export class Clients {
   readonly audience: Audience;
   #before: number[] = [];
   #readsBefore = 0;
+  #bytesBefore = 0;
   #loopBefore: EventLoopUtilization = performance.eventLoopUtilization();
   readonly #latencyMicroseconds = createHistogram();
 
@@ -50,6 +63,13 @@ export class Clients {
     return dialectOf(server, encodings[index % encodings.length]);
   }
 
+  /** The text of a message that was due then. */
+  textDue(dueMicroseconds: number): string {
+    const { payloadBytes, isLikeJson } = this.audience;
+    if (!isLikeJson) return textDue(dueMicroseconds, payloadBytes);
+    return textDue(dueMicroseconds, payloadBytes, jsonLikeText(Math.round(dueMicroseconds), payloadBytes));
+  }
+
   nameOf(target: number): string {
     return this.audience.kind === 'topics' ? `bench:${target}` : `user-${target}`;
   }
@@ -57,6 +77,7 @@ export class Clients {
   mark(): void {
     this.#before = this.all.map((client) => this.#countOf(client));
     this.#readsBefore = this.#reads();
+    this.#bytesBefore = this.#bytes();
     this.#latencyMicroseconds.reset();
     this.#loopBefore = performance.eventLoopUtilization();
   }
@@ -82,6 +103,7 @@ export class Clients {
       ).length,
       closedClientCount: this.closedCount(),
       readCount: this.#reads() - this.#readsBefore,
+      payloadByteCount: this.#bytes() - this.#bytesBefore,
       p50Ms: this.#latencyMicroseconds.percentile(50) / 1000,
       p99Ms: this.#latencyMicroseconds.percentile(99) / 1000,
       busyShare: performance.eventLoopUtilization(this.#loopBefore).utilization,
@@ -89,9 +111,10 @@ export class Clients {
   }
 
   async #openOne(index: number): Promise<RawWebSocket> {
-    const { port, tokens, kind, targetsOf } = this.audience;
+    const { port, tokens, kind, targetsOf, offersDeflate = false } = this.audience;
     const dialect = this.dialectFor(index);
-    const client = await dialect.open({ port, token: tokens[index % tokens.length] as string });
+    const token = tokens[index % tokens.length] as string;
+    const client = await dialect.open({ port, token, offersDeflate });
     for (const target of targetsOf[index] as number[]) {
       const name = this.nameOf(target);
       await (kind === 'topics' ? dialect.subscribe(client, name) : dialect.joinAs(client, name));
@@ -119,17 +142,17 @@ export class Clients {
     );
   }
 
+  #bytes(): number {
+    return this.all.reduce((sum, client) => sum + client.payloadByteCount, 0);
+  }
+
   #reads(): number {
     return this.all.reduce((sum, client) => sum + client.readCount, 0);
   }
 
-  /** A payload holds several messages where the server joins them. */
   #recordLatency(payload: Buffer): void {
     const nowMicroseconds = monotonicMicroseconds();
-    for (let at = payload.indexOf(dueMark); at >= 0; at = payload.indexOf(dueMark, at + dueDigits)) {
-      const start = at + dueMark.length;
-      const due = Number(payload.toString('latin1', start, start + dueDigits));
+    for (const due of duesIn(payload))
       this.#latencyMicroseconds.record(Math.max(1, Math.round(nowMicroseconds - due)));
-    }
   }
 }

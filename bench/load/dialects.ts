@@ -6,6 +6,8 @@ export interface Access {
   port: number;
   token: string;
   localAddress?: string;
+  /** To take compressed frames. */
+  offersDeflate?: boolean;
 }
 
 export interface Dialect {
@@ -49,8 +51,12 @@ const frameOf = {
 
 /** Users are reachable by their token; messages without an id are not answered, as the peers do not either. */
 const carillonIn = (encoding: Encoding): Dialect => ({
-  async open({ port, token, localAddress }) {
-    const headers = { authorization: `Bearer ${token}`, 'sec-websocket-protocol': `carillon.v1.${encoding}` };
+  async open({ port, token, localAddress, offersDeflate }) {
+    const headers = {
+      authorization: `Bearer ${token}`,
+      'sec-websocket-protocol': `carillon.v1.${encoding}`,
+      ...(offersDeflate ? { 'sec-websocket-extensions': 'permessage-deflate; client_max_window_bits' } : {}),
+    };
     const client = await RawWebSocket.open({ port, path: '/ws', headers, ...addressOf(localAddress) });
     if (client.frameCount === 0) await client.next((payload) => payload.includes('Connect'));
     return client;

@@ -12,6 +12,10 @@ export interface Audience {
   /** What each client subscribes to; with users, the one user that it is. Empty for a client that only publishes. */
   targetsOf: number[][];
   payloadBytes: number;
+  /** Filled up with text as JSON has it, which can be compressed as such text can; else with one letter. */
+  isLikeJson?: boolean;
+  /** Clients offer to take compressed frames. */
+  offersDeflate?: boolean;
   /** So many clients, spread evenly, read what they get for its latency. */
   readerCount: number;
 }
@@ -46,6 +50,8 @@ export interface ReceiveReport {
   wrongClientCount: number;
   closedClientCount: number;
   readCount: number;
+  /** Payload bytes of all frames, as they were on the wire. */
+  payloadByteCount: number;
   /** Intended send to receipt, of the clients that read. */
   p50Ms: number;
   p99Ms: number;

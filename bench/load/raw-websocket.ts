@@ -3,6 +3,7 @@
  * Thread: a process of the load generator. All clients of a process read into one buffer.
  */
 import { connect, type Socket } from 'node:net';
+import { constants, inflateRawSync } from 'node:zlib';
 
 export interface RawOptions {
   port: number;
@@ -10,11 +11,19 @@ export interface RawOptions {
   headers?: Record<string, string>;
   /** Another loopback address of this machine, where one has not enough ports. */
   localAddress?: string;
+  /** From the first frame on, which may come with the upgrade. */
+  onPayload?: (borrowedPayload: Buffer) => void;
 }
 
 export const opcodeText = 0x1;
 export const opcodeBinary = 0x2;
+const opcodeClose = 0x8;
 const opcodePing = 0x9;
+const compressedBit = 0x40;
+/** What a compressed message ends with, and is not sent (RFC 7692, 7.2.2). */
+const deflateTail = Buffer.from([0, 0, 0xff, 0xff]);
+/** Status 1000. */
+const normalClosure = Buffer.from([0x03, 0xe8]);
 const pong = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
 const nothing = Buffer.alloc(0);
 /** Read by one socket at a time: its callback is done with it when it returns. */
@@ -38,7 +47,9 @@ export class RawWebSocket {
   readCount = 0;
   /** The server or the network ended it. */
   isClosed = false;
-  /** Called with each payload while set, borrowed until it returns; unset, payloads are skipped. */
+  /** Called once, when `isClosed` becomes true after the upgrade. */
+  onClosed: (() => void) | undefined;
+  /** Called with each payload while set, inflated, borrowed until it returns; unset, payloads are skipped as they are. */
   onPayload: ((borrowedPayload: Buffer) => void) | undefined;
   /** Called after every read in which frames arrived. */
   onFrames: (() => void) | undefined;
@@ -51,7 +62,8 @@ export class RawWebSocket {
   #skip = 0;
   #queued: Buffer[] = [];
 
-  private constructor({ port, path, headers = {}, localAddress }: RawOptions) {
+  private constructor({ port, path, headers = {}, localAddress, onPayload }: RawOptions) {
+    this.onPayload = onPayload;
     this.#socket = connect({
       port,
       host: '127.0.0.1',
@@ -87,6 +99,16 @@ export class RawWebSocket {
     this.#socket.write(frame);
   }
 
+  /** Says goodbye; the server answers and ends the connection. */
+  goodbye(): void {
+    this.#socket.write(maskedFrame(normalClosure, opcodeClose));
+  }
+
+  /** As a network would end it. */
+  cut(): void {
+    this.#socket.destroy();
+  }
+
   /** For `flush`: what is due at once leaves in one write. True when it is the first. */
   queue(frame: Buffer): boolean {
     return this.#queued.push(frame) === 1;
@@ -111,8 +133,10 @@ export class RawWebSocket {
   }
 
   #onEnd(error: Error): void {
+    if (this.isClosed) return;
     this.isClosed = true;
-    this.#onUpgrade?.(error);
+    if (this.#onUpgrade !== undefined) this.#onUpgrade(error);
+    else this.onClosed?.();
   }
 
   #onRead(bytes: Buffer): void {
@@ -171,7 +195,8 @@ export class RawWebSocket {
       if (isData) {
         this.frameCount++;
         this.payloadByteCount += length;
-        this.onPayload?.(data.subarray(payloadAt, end));
+        const isCompressed = ((data[at] as number) & compressedBit) !== 0;
+        if (this.onPayload !== undefined) this.onPayload(read(data.subarray(payloadAt, end), isCompressed));
       } else if (opcode === opcodePing) this.#socket.write(pong);
       at = end;
     }
@@ -181,4 +206,9 @@ export class RawWebSocket {
 
 function lengthOf(data: Buffer, at: number, short: number): number {
   return short === 126 ? data.readUInt16BE(at) : Number(data.readBigUInt64BE(at));
+}
+
+function read(payload: Buffer, isCompressed: boolean): Buffer {
+  if (!isCompressed) return payload;
+  return inflateRawSync(Buffer.concat([payload, deflateTail]), { finishFlush: constants.Z_SYNC_FLUSH });
 }

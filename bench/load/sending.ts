@@ -5,7 +5,7 @@
  * ours 0.20 and 0.22) and at 10,000/s (0.19 and 0.17, 0.10 and 0.10): servers join by how busy they are, not by reads.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Clients, textDue } from './clients.ts';
+import type { Clients } from './clients.ts';
 import { monotonicMicroseconds } from './monotonic.ts';
 import type { PacedSend, SaturatingSend, SendReport } from './orders.ts';
 import type { RawWebSocket } from './raw-websocket.ts';
@@ -40,7 +40,7 @@ export async function sendPaced(clients: Clients, send: PacedSend): Promise<Send
 }
 
 function queueOne(clients: Clients, target: number, random: () => number, due: number): RawWebSocket {
-  const { kind, payloadBytes } = clients.audience;
+  const { kind } = clients.audience;
   const count = clients.all.length;
   // Users are clients of their number here; nobody writes to themselves.
   const sender =
@@ -50,7 +50,7 @@ function queueOne(clients: Clients, target: number, random: () => number, due: n
   const dialect = clients.dialectFor(sender);
   const make = kind === 'topics' ? dialect.publication : dialect.direct;
   const client = clients.all[sender] as RawWebSocket;
-  client.queue(make(clients.nameOf(target), textDue(due, payloadBytes)));
+  client.queue(make(clients.nameOf(target), clients.textDue(due)));
   return client;
 }
 
@@ -85,7 +85,7 @@ function saturateTarget(
     const room = inFlight - (publishedTo[target] as number) + Math.floor(delivered / members.length);
     if (room <= 0) return;
     publishedTo[target]! += room;
-    const text = textDue(monotonicMicroseconds(), clients.audience.payloadBytes);
+    const text = clients.textDue(monotonicMicroseconds());
     publisher.send(Buffer.concat(new Array<Buffer>(room).fill(publication(clients.nameOf(target), text))));
   };
   for (const member of members) member.onFrames = publishMore;

@@ -46,6 +46,7 @@ export class FlushBatch {
   readonly #publications: readonly Publication[];
   readonly #notices: readonly Notice[];
   readonly #frames: { [Key in Encoding]?: EncodedFrame[] } = {};
+  readonly #noticeFrames: { [Key in Encoding]?: EncodedFrame[] } = {};
   readonly #joined: { [Key in Encoding]?: LaneBatch[] } = {};
 
   /** `notices` come behind the publications, on every lane. */
@@ -70,12 +71,12 @@ export class FlushBatch {
 
   #withNotices(frames: EncodedFrame[], encoding: Encoding): EncodedFrame[] {
     if (this.#notices.length === 0) return frames;
-    const notices = this.#notices.map(({ envelope, delivery }) => ({
+    this.#noticeFrames[encoding] ??= this.#notices.map(({ envelope, delivery }) => ({
       frame: encodeEnvelope(envelope, encoding),
       delivery,
       offset: undefined,
     }));
-    return frames.concat(notices);
+    return frames.concat(this.#noticeFrames[encoding]);
   }
 
   #framesIn(encoding: Encoding): EncodedFrame[] {

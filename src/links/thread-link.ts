@@ -64,6 +64,9 @@ const whenFull: Record<RecordKind, Fullness> = {
   topicTyping: 'dropped',
   userTyping: 'dropped',
   shardQuery: 'refused',
+  topicMember: 'waits',
+  sessionHide: 'waits',
+  userForget: 'waits',
 };
 
 export interface LinkMemory {

@@ -22,6 +22,11 @@ export class Attendance {
     return this.#attendees.size === 0;
   }
 
+  /** It is there, and not only seen still. */
+  has(session: SessionId): boolean {
+    return this.#attendees.get(session)?.shard !== undefined;
+  }
+
   /** It comes, or is there in another way. */
   enter(session: SessionId, shard: ShardId, presence: DevicePresence): void {
     this.#forgetGhostOf(presence);
@@ -68,6 +73,7 @@ export class Attendance {
   }
 }
 
-function sameDevice(one: DevicePresence['device'], other: DevicePresence['device']): boolean {
+/** As far as the client says what it runs on. */
+export function sameDevice(one: DevicePresence['device'], other: DevicePresence['device']): boolean {
   return one?.id === other?.id && one?.kind === other?.kind && one?.platform === other?.platform;
 }

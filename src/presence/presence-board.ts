@@ -23,6 +23,8 @@ interface Member {
   attendance: Attendance;
   /** What was told of it last, without what changes by itself; undefined: that it is not there, or nothing. */
   told: string | undefined;
+  /** Somebody was shown it as it is, before the others are told: what it comes to is told in any case. */
+  isShown: boolean;
   isVisible: boolean;
 }
 
@@ -53,9 +55,11 @@ export class PresenceBoard implements TimerEntry {
   readonly #members = new Map<UserId, Member>();
   /** Whoever may be in another way than was told. */
   #changed = new Set<UserId>();
-  #visibleCount = 0;
+  /** By name. */
+  readonly #visible: UserId[] = [];
   #toldCount = 0;
-  #sortedUsers: UserId[] | undefined;
+  /** It has become large or small: the number must be told once more. */
+  #owesCount = false;
   /** Only the number is told. */
   #isLarge = false;
   /** Told whether it changed or not: watchers may have missed something. Monotonic, milliseconds. */
@@ -109,6 +113,10 @@ export class PresenceBoard implements TimerEntry {
     this.#onChange(user);
   }
 
+  has(user: UserId, session: SessionId): boolean {
+    return this.#members.get(user)?.attendance.has(session) ?? false;
+  }
+
   /** It said goodbye. */
   leave(user: UserId, session: SessionId): void {
     this.#members.get(user)?.attendance.leave(session);
@@ -136,14 +144,25 @@ export class PresenceBoard implements TimerEntry {
 
   /** By name, behind `after`. */
   page(after: UserId | undefined, limit: number): MembersPage {
-    const users = this.#sorted();
-    const start = after === undefined ? 0 : users.findIndex((user) => user > after);
-    const page = start < 0 ? [] : users.slice(start, start + limit);
+    const start = after === undefined ? 0 : placeBehind(this.#visible, after);
+    const page = this.#visible.slice(start, start + limit);
     return {
-      users: page.map((user) => this.#describe(user)),
-      memberCount: this.#visibleCount,
-      hasMore: start >= 0 && start + page.length < users.length,
+      users: page.map((user) => this.show(user)),
+      memberCount: this.#visible.length,
+      hasMore: start + page.length < this.#visible.length,
     };
+  }
+
+  /** How a user is now, for somebody who asks. */
+  show(user: UserId): UserPresence {
+    const member = this.#changed.has(user) ? this.#members.get(user) : undefined;
+    if (member !== undefined) member.isShown = true;
+    return this.#describe(user);
+  }
+
+  /** For one who comes: all who are there, or of too many only how many. */
+  overview(): MembersPage {
+    return this.page(undefined, this.#isLarge ? 0 : presenceMembersMax);
   }
 
   /** Called by the timer wheel: a grace is over, or something must be told. */
@@ -187,8 +206,9 @@ export class PresenceBoard implements TimerEntry {
     const isVisible = statusOf(member.attendance.presences()) !== 'offline';
     if (isVisible !== member.isVisible) {
       member.isVisible = isVisible;
-      this.#visibleCount += isVisible ? 1 : -1;
-      this.#sortedUsers = undefined;
+      const place = placeBehind(this.#visible, user);
+      if (isVisible) this.#visible.splice(place, 0, user);
+      else this.#visible.splice(place - 1, 1);
     }
     this.#judgeSize();
     if (this.#isLarge) {
@@ -207,6 +227,7 @@ export class PresenceBoard implements TimerEntry {
     )
       return;
     this.#isLarge = !this.#isLarge;
+    this.#owesCount = true;
     for (const [user, member] of this.#members) {
       member.told = this.#isLarge || !member.isVisible ? undefined : this.#signature(user);
       if (member.attendance.isEmpty) this.#members.delete(user);
@@ -223,18 +244,21 @@ export class PresenceBoard implements TimerEntry {
       if (member === undefined) continue;
       const before = member.told;
       member.told = member.isVisible ? this.#signature(user) : undefined;
-      const isTold = before === member.told;
+      const isTold = before === member.told && !member.isShown;
+      member.isShown = false;
       if (member.attendance.isEmpty) this.#members.delete(user);
       if (isTold) continue;
       const event = !member.isVisible ? 'leave' : before === undefined ? 'join' : 'change';
       notices.push(this.#noticeOf({ ...this.#describe(user, member), event }));
     }
+    if (this.#owesCount) notices.push(...this.#countNotice());
     this.#toldCount = this.#visibleCount;
     return notices;
   }
 
   #countNotice(): Notice[] {
-    if (this.#toldCount === this.#visibleCount) return [];
+    if (this.#toldCount === this.#visibleCount && !this.#owesCount) return [];
+    this.#owesCount = false;
     this.#toldCount = this.#visibleCount;
     this.#countDueMs = this.#ctx.clock.monotonicMs() + countEveryMs;
     return [this.#noticeOf({ memberCount: this.#visibleCount, event: 'change' })];
@@ -279,18 +303,14 @@ export class PresenceBoard implements TimerEntry {
   #memberOf(user: UserId): Member {
     let member = this.#members.get(user);
     if (member === undefined) {
-      member = { attendance: new Attendance(), told: undefined, isVisible: false };
+      member = { attendance: new Attendance(), told: undefined, isShown: false, isVisible: false };
       this.#members.set(user, member);
     }
     return member;
   }
 
-  #sorted(): UserId[] {
-    this.#sortedUsers ??= [...this.#members]
-      .filter(([, { isVisible }]) => isVisible)
-      .map(([user]) => user)
-      .toSorted();
-    return this.#sortedUsers;
+  get #visibleCount(): number {
+    return this.#visible.length;
   }
 
   get #graceEndMs(): number {
@@ -314,4 +334,16 @@ export class PresenceBoard implements TimerEntry {
     if (this.#timer !== undefined) this.#ctx.timers.cancel(this.#timer);
     this.#timer = this.#ctx.timers.schedule(nextMs, this);
   }
+}
+
+/** Of the first name behind `user`, by binary search. */
+function placeBehind(users: readonly UserId[], user: UserId): number {
+  let low = 0;
+  let high = users.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((users[middle] as UserId) <= user) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -3,7 +3,7 @@
  * Thread: the home shard. Owned by topic/topic.ts and user/user.ts, made with the first one.
  */
 import type { Clock } from '#kit/clock.ts';
-import type { TimerEntry, TimerToken, TimerWheel } from '#kit/timer-wheel.ts';
+import type { TimerEntry, TimerWheel } from '#kit/timer-wheel.ts';
 import { typingMs } from '#proto/limits.ts';
 import type { UserId } from '#proto/names.ts';
 
@@ -19,14 +19,14 @@ interface Typist {
 
 export interface TypistsContext {
   clock: Clock;
-  timers: Pick<TimerWheel, 'schedule' | 'cancel'>;
+  timers: Pick<TimerWheel, 'schedule'>;
 }
 
 export class Typists implements TimerEntry {
   readonly #ctx: TypistsContext;
   readonly #onEnded: (user: UserId) => void;
   readonly #typists = new Map<UserId, Typist>();
-  #timer: TimerToken | undefined;
+  #isScheduled = false;
 
   /** `onEnded`: a user said nothing more for ten seconds. */
   constructor(ctx: TypistsContext, onEnded: (user: UserId) => void) {
@@ -46,13 +46,13 @@ export class Typists implements TimerEntry {
     const nowMs = this.#ctx.clock.monotonicMs();
     const isTold = known !== undefined && nowMs - known.toldAtMs < repeatMs;
     this.#typists.set(user, { toldAtMs: isTold ? known.toldAtMs : nowMs, endsAtMs: nowMs + typingMs });
-    this.#timer ??= this.#ctx.timers.schedule(nowMs + typingMs, this);
+    this.#schedule(nowMs + typingMs);
     return isTold ? 'known' : 'tell';
   }
 
   /** Called by the timer wheel. */
   onDeadline(): void {
-    this.#timer = undefined;
+    this.#isScheduled = false;
     const nowMs = this.#ctx.clock.monotonicMs();
     let nextMs = Number.POSITIVE_INFINITY;
     const ended: UserId[] = [];
@@ -61,7 +61,13 @@ export class Typists implements TimerEntry {
       else nextMs = Math.min(nextMs, endsAtMs);
     }
     for (const user of ended) this.#typists.delete(user);
-    if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#ctx.timers.schedule(nextMs, this);
+    if (nextMs < Number.POSITIVE_INFINITY) this.#schedule(nextMs);
     for (const user of ended) this.#onEnded(user);
+  }
+
+  #schedule(atMs: number): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#ctx.timers.schedule(atMs, this);
   }
 }

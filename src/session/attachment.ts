@@ -126,7 +126,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
   /** With `told` it may be resumed. A home that was never told need not be told of the end. */
   detach(told: SessionTold | undefined): void {
     if (this.#hasAskedUser && told === undefined) this.#ctx.users.detach(this.#user, this.#session.id);
-    else if (told !== undefined) this.#ctx.users.park(this.#user, this.#session.id, told);
+    else if (told !== undefined) this.#ctx.users.park(this.#user, this.#session, told);
     this.#recovery?.stop();
     this.#ctx.topics.unsubscribe(this.#everyone, this.#lane, this);
   }
@@ -135,12 +135,16 @@ export class Attachment implements Subscriber, AnswerReceiver {
     this.#ctx.users.tell(this.#user, this.#session.id, told);
   }
 
+  onAcked(offset: number): void {
+    if (offset <= this.#inboxOffset) this.#inboxSure = Math.max(this.#inboxSure, offset);
+  }
+
   onPing(): void {
     this.#inboxPinged = this.#inboxOffset;
   }
 
   onPong(): void {
-    this.#inboxSure = this.#inboxPinged;
+    this.#inboxSure = Math.max(this.#inboxSure, this.#inboxPinged);
   }
 
   /** How far the client is with the inbox: what it surely has, or also what was sent to it. */

@@ -16,8 +16,8 @@ const earlyWriteBytes = 64 * 1024;
 
 /** With so much of its bytes on their way, what may be dropped is. */
 const lossyShare = 1 / 4;
-/** So much is held back at most. */
-const heldShare = 1 / 2;
+/** So much is held back at most: less than what resumptions and recoveries wait for to be taken (resumption.ts). */
+const heldShare = 1 / 5;
 
 export interface OutboxLimits {
   bytesMax: number;
@@ -76,7 +76,13 @@ export class Outbox implements Writable, TimerEntry {
   /** Everything that waits, in one write. Called by the duty cycle. */
   write(): void {
     this.#isWriteRequested = false;
+    this.tryWrite();
+  }
+
+  /** False: it is held back. */
+  tryWrite(): boolean {
     if (!this.#isHeld) this.#writeAll();
+    return !this.#isHeld;
   }
 
   /** The connection closes: everything that waits, for whatever. */

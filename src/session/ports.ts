@@ -90,9 +90,6 @@ export interface AnswerReceiver {
   onAnswer(correlation: Correlation, answer: Answer): void;
 }
 
-/** Who does not want to know. */
-export const nobody: AnswerReceiver = { onAnswer() {} };
-
 /** Who gets the frames of a lane. */
 export interface Subscriber {
   deliver(frames: Uint8Array, frameCount: number, delivery: DeliveryClass): void;
@@ -156,7 +153,9 @@ export interface UserPort {
   /** What the session would be resumed with has changed. */
   tell(user: UserKey, session: SessionId, told: SessionTold): void;
   /** The session lost its connection. */
-  park(user: UserKey, session: SessionId, told: SessionTold): void;
+  park(user: UserKey, session: { id: SessionId; tokenHash: string }, told: SessionTold): void;
+  /** Nobody may take over what this user has lost, as far as the home knows of it. */
+  forget(user: UserKey): void;
   /** `session` goes on where `former` ended; answered with a `result`, what that had told. */
   resume(user: UserKey, session: SessionId, former: SessionName, receiver: AnswerReceiver): Requested;
   /** `session` is the sending one, which gets no copy; null when it is not a session. */
@@ -186,6 +185,8 @@ export interface PresencePort {
   users(users: readonly UserKey[], receiver: AnswerReceiver): Requested;
   /** A member comes, or is there in another way; answered with a `result`, a MembersPage. */
   enter(topic: TopicKey, member: TopicMember, receiver: AnswerReceiver): Requested;
+  /** A member is there in another way. */
+  change(topic: TopicKey, member: TopicMember): void;
   /** `isLost`: the connection broke, and the member may come back. */
   leave(topic: TopicKey, user: UserId, session: SessionId, isLost: boolean): void;
   /** Answered with a `result`, a MembersPage. */

@@ -4,14 +4,16 @@ import type { ClientEnvelope } from '#proto/data.ts';
 import type { TopicKey, UserId } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
-import type { DevicePresence } from '../presence/device-presence.ts';
+import { type DevicePresence, plainPresence } from '../presence/device-presence.ts';
 import type { MembersPage } from '../presence/presence-board.ts';
 import type { SessionName } from '../presence/session-told.ts';
 import type { FoundMessage } from '../store/history-store.ts';
 import type { Since } from '../wire/message.ts';
+import type { LaneReceipts } from './lane-receipts.ts';
 import type { Outcome } from './outcome.ts';
 import type { Recovery } from './recovery.ts';
-import type { Subscriptions } from './subscriptions.ts';
+import type { Resumption } from './resumption.ts';
+import { Subscriptions } from './subscriptions.ts';
 
 export type SessionPhase =
   /** Connected, without a token yet. Only `Auth` and `Ping` are handled. */
@@ -40,10 +42,21 @@ export interface LivePhase {
   presence: DevicePresence;
   /** Users whose presence it follows; undefined: none. */
   watching: Set<UserId> | undefined;
-  /** A `Resume` waits for its answer. */
-  isResuming: boolean;
+  /** Another device of the user is invisible. */
+  isHidden: boolean;
+  /** A session is being taken over; undefined before and after. */
+  resumption: 'asked' | Resumption | undefined;
   /** The session that this one took over. */
   former: SessionName | undefined;
+}
+
+/** With nothing subscribed. */
+export function livePhase(identity: Identity, isHidden: boolean): LivePhase {
+  return {
+    ...{ name: 'live', identity, subscriptions: new Subscriptions(), inboxRecovery: undefined },
+    ...{ isExpiryAnnounced: false, presence: plainPresence, watching: undefined },
+    ...{ isHidden, resumption: undefined, former: undefined },
+  };
 }
 
 export interface Subscription {
@@ -76,6 +89,10 @@ export interface WaitingCommand {
   since?: Since | undefined;
   /** What an `Edit`, a `Delete` or a `DeliveryStatus` is about, once it was found. */
   found?: FoundMessage[];
+  /** What became of the lanes that it joined. */
+  lanes?: LaneReceipts;
+  /** Users that a `PresenceSubscribe` follows and that were not followed before. */
+  added?: UserId[];
   /** Who else is in the topic that a `Subscribe` with presence is about, once it has been entered. */
   members?: MembersPage;
   /** Who wants to know what becomes of it, where that is not the client. */

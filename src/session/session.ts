@@ -20,7 +20,7 @@ import {
 } from '#proto/names.ts';
 import type { DeliveryClass } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
-import { type DevicePresence, plainPresence } from '../presence/device-presence.ts';
+import type { DevicePresence } from '../presence/device-presence.ts';
 import type { Answer, Position } from '../wire/message.ts';
 import { type AttachedSession, Attachment } from './attachment.ts';
 import { type CommandOwner, Commands } from './commands.ts';
@@ -28,10 +28,16 @@ import { type DeadlineOwner, Deadlines, type DueEvent } from './deadlines.ts';
 import { Outbox } from './outbox.ts';
 import type { LiveSession } from './outcome.ts';
 import type { AnswerReceiver, Correlation, SessionContext, Transport } from './ports.ts';
-import { Replies } from './replies.ts';
-import type { LivePhase, OnOutcome, SessionPhase, Subscription } from './session-state.ts';
-import { endSubscription, type PositionsAsOf, Subscriptions } from './subscriptions.ts';
-import { enterAgain, leaveTopics, positionsAfter, toldOf } from './telling.ts';
+import { Replies, type Subject } from './replies.ts';
+import {
+  type LivePhase,
+  livePhase,
+  type OnOutcome,
+  type SessionPhase,
+  type Subscription,
+} from './session-state.ts';
+import { endSubscription, type PositionsAsOf } from './subscriptions.ts';
+import { changeInTopics, leaveTopics, positionsAfter, toldOf } from './telling.ts';
 
 /** What changed of a session waits so long for more of it, before its user's home is told. Milliseconds. */
 const tellAfterMs = 250;
@@ -58,6 +64,8 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   #phase: SessionPhase;
   /** From the first good token on. */
   #attachment: Attachment | undefined;
+  /** Another device of the user is invisible. */
+  #isHidden = false;
   #resumeToken = '';
   /** Of the resume token; empty before the session has a user. */
   #tokenHash = '';
@@ -93,14 +101,9 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     return this.#tokenHash;
   }
 
-  /** Monotonic, milliseconds: when the client last said something. */
-  get lastActiveMs(): number {
-    return this.#deadlines.lastActiveMs;
-  }
-
-  /** Envelopes that wait to be handled. */
-  get mailboxSize(): number {
-    return this.#commands.waitingCount;
+  /** When the client last said something (monotonic, milliseconds), and envelopes of it that wait. */
+  get activity(): { lastMs: number; waitingCount: number } {
+    return { lastMs: this.#deadlines.lastActiveMs, waitingCount: this.#commands.waitingCount };
   }
 
   /** The end of the inbox when this session began; undefined where it is not stored, or was not known. */
@@ -177,6 +180,11 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     this.deliver(frames, frameCount, delivery);
   }
 
+  /** A throw ends the session. */
+  guarded(subject: Subject, run: () => void): void {
+    this.#commands.guarded(subject, run);
+  }
+
   /** What comes from now on waits for `releaseFrames`. */
   holdFrames(): void {
     this.#outbox.hold();
@@ -185,6 +193,11 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   /** The reply to `envelope`, and behind it what was held. */
   releaseFrames(envelope: ClientEnvelope, data: object): void {
     if (this.isOpen) this.#outbox.release(this.replies.statusFrame(envelope, data));
+  }
+
+  /** The client says that it has everything of the inbox up to `offset`. */
+  onInboxAcked(offset: number): void {
+    this.#attachment?.onAcked(offset);
   }
 
   onInboxLost(): void {
@@ -215,7 +228,15 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     if (this.#phase.name !== 'live') return;
     this.#phase.presence = presence;
     this.#tell(this.#phase);
-    enterAgain(this.#phase, this, this.#ctx);
+    changeInTopics(this.#phase, this, this.#ctx);
+  }
+
+  /** Another device of the user is invisible, or is not any more: that counts for all of them. */
+  setHidden(isHidden: boolean): void {
+    this.#isHidden = isHidden;
+    if (this.#phase.name !== 'live') return;
+    this.#phase.isHidden = isHidden;
+    changeInTopics(this.#phase, this, this.#ctx);
   }
 
   /** The user's home hears in a while of what has changed. */
@@ -231,21 +252,26 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   /** Ends the session from this side. What waits is written first, except for one who does not read. */
   close(name: CloseName): void {
     if (!this.isOpen) return;
-    this.#leave(positionsAfter[name]);
+    if (name !== 'slow_consumer') this.#outbox.writeLast();
+    const positions = positionsAfter[name];
+    this.#leave(positions === 'sent' && this.outboxBytes > 0 ? 'sure' : positions);
     const { code, reason } = closeCodes[name];
     this.#phase = { name: 'closing', code };
-    if (name === 'slow_consumer') this.#outbox.discard();
-    else this.#outbox.writeLast();
+    this.#outbox.discard();
     this.#ctx.log.closed(this.id, name);
     this.#transport.close(code, reason);
   }
 
-  /** The connection is gone, whoever ended it; `code` is the peer's. Counted is ours, where this side closed. The last call. */
-  onTransportClosed(code: number): void {
+  /**
+   * The connection is gone, whoever ended it; `code` is the peer's. Counted is ours, where this side closed. `isOrderly`: the
+   * client ended it when it had read what came. The last call.
+   */
+  onTransportClosed(code: number, isOrderly = false): void {
     const phase = this.#phase;
     if (phase.name === 'closed') return;
     if (phase.name !== 'closing') {
-      this.#leave(code === closedByClient ? 'over' : 'sent');
+      const positions = isOrderly && this.outboxBytes === 0 ? 'sent' : 'sure';
+      this.#leave(code === closedByClient ? 'over' : positions);
       this.#ctx.log.closed(this.id, code);
     }
     this.#phase = { name: 'closed' };
@@ -275,11 +301,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
 
   #enterLive({ identity, command }: SessionPhase & { name: 'attaching' }): void {
     const attachment = this.#attachment as Attachment;
-    this.#phase = {
-      ...{ name: 'live', identity, subscriptions: new Subscriptions() },
-      ...{ inboxRecovery: undefined, isExpiryAnnounced: false },
-      ...{ presence: plainPresence, watching: undefined, isResuming: false, former: undefined },
-    };
+    this.#phase = livePhase(identity, this.#isHidden);
     const resumable = { id: this.id, resumeToken: this.#resumeToken };
     this.replies.connected(resumable, identity, attachment.inboxAtStart);
     if (command !== undefined) this.replies.status(command, { expiresAt: identity.expiresAtMs });
@@ -348,8 +370,11 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   }
 
   #ping(): void {
-    this.#attachment?.onPing();
-    if (this.#phase.name === 'live') this.#phase.subscriptions.onPing(this.#ctx);
+    // What is counted as sent before the ping must be.
+    if (this.#outbox.tryWrite()) {
+      this.#attachment?.onPing();
+      if (this.#phase.name === 'live') this.#phase.subscriptions.onPing(this.#ctx);
+    }
     this.#transport.ping();
   }
 

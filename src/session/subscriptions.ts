@@ -41,7 +41,8 @@ export class Subscriptions {
   }
 
   onPong(): void {
-    for (const { taken } of this.values()) if (taken !== undefined) taken.sure = taken.pinged;
+    for (const { taken } of this.values())
+      if (taken !== undefined) taken.sure = Math.max(taken.sure, taken.pinged);
   }
 
   /** What it is resumed with; positions only `asOf` a moment: what the client surely has, or also what was sent to it. */

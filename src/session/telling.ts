@@ -5,9 +5,10 @@
 import type { CloseName } from '#proto/close-codes.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import { presenceOfUser, type SessionId, userKey } from '#proto/names.ts';
+import type { DevicePresence } from '../presence/device-presence.ts';
 import type { SessionTold } from '../presence/session-told.ts';
 import type { Attachment } from './attachment.ts';
-import { nobody, type SessionContext, type Subscriber } from './ports.ts';
+import type { SessionContext, Subscriber } from './ports.ts';
 import type { LivePhase } from './session-state.ts';
 import { endSubscription, type PositionsAsOf } from './subscriptions.ts';
 
@@ -25,25 +26,32 @@ export const positionsAfter: Record<CloseName, PositionsAsOf | 'over'> = {
 
 /** `asOf`: how far its client is taken to be. */
 export function toldOf(
-  { presence, watching, former, subscriptions }: LivePhase,
+  { presence, watching, former, subscriptions, resumption }: LivePhase,
   attachment: Attachment,
   asOf: PositionsAsOf,
   ctx: Pick<SessionContext, 'topics'>,
 ): SessionTold {
-  return {
+  const told: SessionTold = {
     ...{ former, presence, watching: [...(watching ?? [])], subscriptions: subscriptions.told(asOf, ctx) },
     inbox: asOf === 'nothing' ? undefined : attachment.inboxPosition(asOf === 'sure'),
   };
+  return typeof resumption === 'object' ? resumption.withWhatIsLeft(told) : told;
+}
+
+/** How others see the user in topics, from this device. */
+export function visiblePresence({ presence, isHidden }: LivePhase): DevicePresence {
+  return isHidden ? { ...presence, status: 'invisible' } : presence;
 }
 
 /** To the topics that it is a member of: its user is in another way now. */
-export function enterAgain(
-  { subscriptions, identity, presence }: LivePhase,
+export function changeInTopics(
+  phase: LivePhase,
   session: { id: SessionId },
   ctx: Pick<SessionContext, 'presence'>,
 ): void {
-  for (const { key, isMember } of subscriptions.values()) {
-    if (isMember) ctx.presence.enter(key, { user: identity.userId, session: session.id, presence }, nobody);
+  const member = { user: phase.identity.userId, session: session.id, presence: visiblePresence(phase) };
+  for (const { key, isMember } of phase.subscriptions.values()) {
+    if (isMember) ctx.presence.change(key, member);
   }
 }
 

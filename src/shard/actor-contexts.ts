@@ -114,6 +114,10 @@ export function userContext(world: ActorWorld, users: () => UserTable): UserCont
         const body: RecordBodies['sessionDeliver'] = [ids, inboxOffset, 1, frame, delivery];
         return links.send(shard, 'sessionDeliver', noCorrelation, body) === 'dropped' ? 'lost' : 'sent';
       },
+      hide(shard, ids, isHidden) {
+        if (shard === homes.self) sessions.hide(ids, isHidden);
+        else links.send(shard, 'sessionHide', noCorrelation, [ids, isHidden]);
+      },
       replace(shard, session) {
         if (shard === homes.self) sessions.get(session)?.close('replaced');
         else links.send(shard, 'sessionReplace', noCorrelation, [session]);

@@ -11,6 +11,8 @@ import type { Runnable, SchedulePort, Writable } from '../session/ports.ts';
 /** Records read from each ring, and envelopes handled of each session, before others get their turn. */
 const recordsPerTurnMax = 1024;
 const envelopesPerSliceMax = 64;
+/** Sessions that are still waiting after so long get the next turn: what topics have for others must leave. Milliseconds. */
+const slicesMs = 5;
 /** Longest wait of a `low` publication, milliseconds (architecture, section 2). */
 const lazyWaitMs = 100;
 /** A safety net below every doorbell, and the beat of timers. Milliseconds. */
@@ -114,7 +116,10 @@ export class DutyCycle implements SchedulePort, FlushPort {
   }
 
   #runSlices(): void {
+    if (this.#ready.size === 0) return;
+    const endMs = this.#ctx.clock.monotonicMs() + slicesMs;
     for (const session of [...this.#ready]) {
+      if (this.#ctx.clock.monotonicMs() > endMs) return;
       this.#ready.delete(session);
       if (session.runSlice(envelopesPerSliceMax)) this.#ready.add(session);
     }

@@ -33,10 +33,13 @@ export class RoutedPresencePort implements PresencePort {
 
   users(users: readonly UserKey[], receiver: AnswerReceiver): Requested {
     const { homes, pending } = this.#route;
-    const byHome = Map.groupBy(users, (user) => homes.of(user));
+    // This shard last: what it says is then not older than what its own boards tell meanwhile.
+    const byHome = [...Map.groupBy(users, (user) => homes.of(user))].toSorted(([home]) =>
+      home === homes.self ? 1 : -1,
+    );
     const found = new Map<UserKey, UserPresence>();
     return pending.answerHere(homes.self, receiver, (onAnswer) => {
-      let missing = byHome.size;
+      let missing = byHome.length;
       for (const [home, asked] of byHome) {
         this.#askUsers(home, asked, (answer) => {
           if (missing === 0) return; // refused by another home
@@ -60,6 +63,14 @@ export class RoutedPresencePort implements PresencePort {
       return pending.answerHere(home, receiver, (onAnswer) => topics.enter(topic, home, member, onAnswer));
     const { user, session, presence } = member;
     return this.#request(home, 'topicEnter', [topic, user, session, packObject(presence)], receiver);
+  }
+
+  change(topic: TopicKey, member: TopicMember): void {
+    const { homes, links, topics } = this.#route;
+    const home = homes.of(topic);
+    if (home === homes.self) return topics.change(topic, home, member);
+    const { user, session, presence } = member;
+    links.send(home, 'topicMember', noCorrelation, [topic, user, session, packObject(presence)]);
   }
 
   leave(topic: TopicKey, user: UserId, session: SessionId, isLost: boolean): void {

@@ -87,6 +87,8 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
     const member = { user, session, presence: unpackObject(presence) as DevicePresence };
     ctx.topics.enter(topic, header.fromShard, member, answerLater(header, ctx));
   },
+  topicMember: ([topic, user, session, presence], { fromShard }, { topics }) =>
+    topics.change(topic, fromShard, { user, session, presence: unpackObject(presence) as DevicePresence }),
   topicLeave: ([topic, user, session, isLost], _header, { topics }) =>
     topics.leave(topic, user, session, isLost),
   topicMembers: ([topic, after, limit], header, ctx) =>
@@ -100,8 +102,9 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
   userDetach: ([user, session], _header, { users }) => users.detach(user, session),
   userTell: ([user, session, told], _header, { users }) =>
     users.tell(user, session, unpackObject(told) as SessionTold),
-  userPark: ([user, session, told], _header, { users }) =>
-    users.park(user, session, unpackObject(told) as SessionTold),
+  userPark: ([user, session, told, tokenHash], _header, { users }) =>
+    users.park(user, session, unpackObject(told) as SessionTold, tokenHash),
+  userForget: ([user], _header, { users }) => users.forget(user),
   userResume: ([user, session, former, tokenHash], header, ctx) =>
     ctx.users.resume(user, { session, former, tokenHash }, answerLater(header, ctx)),
   userPresences: ([users], header, ctx) => ctx.users.presences(users, answerLater(header, ctx)),
@@ -123,6 +126,7 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
 
   sessionDeliver: ([ids, inboxOffset, frameCount, frames, delivery], _header, { sessions }) =>
     sessions.deliver(ids, inboxOffset, { frameCount, frames, delivery }),
+  sessionHide: ([ids, isHidden], _header, { sessions }) => sessions.hide(ids, isHidden),
   sessionReplace: ([id], _header, { sessions }) => sessions.get(id)?.close('replaced'),
   shardQuery: ([name, request], header, ctx) =>
     ctx.inspection.answer(

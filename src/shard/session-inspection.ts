@@ -11,6 +11,7 @@ import { packObject } from '../wire/codec.ts';
 import type { Answer } from '../wire/message.ts';
 import { homeCongested, type PendingRequests } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
+import type { UserTable } from './user-table.ts';
 
 /** What may be asked, by name. */
 export interface SessionQueries {
@@ -56,6 +57,7 @@ export interface InspectionContext {
   shardCount: number;
   clock: Clock;
   sessions: SessionTable;
+  users: UserTable;
   links: ThreadLinks;
   pending: PendingRequests;
 }
@@ -91,12 +93,16 @@ export class SessionInspection {
   answer(name: SessionQueryName, request: object, onAnswer: (answer: Answer) => void): void {
     const asked = request as SessionFilter;
     const sessions = this.#found(asked);
-    if (name === 'close') for (const session of sessions) session.close('disconnected');
-    const result = sessions.map((session) => {
-      if (name === 'close') return session.id;
-      return name === 'list' ? this.#line(session) : this.#dump(session);
-    });
+    if (name === 'close') return onAnswer({ ok: true, result: this.#close(sessions, asked) });
+    const result = sessions.map((session) => (name === 'list' ? this.#line(session) : this.#dump(session)));
     onAnswer({ ok: true, result });
+  }
+
+  /** Also one that has lost its connection, where its user lives. */
+  #close(sessions: Session[], { tenant, session }: SessionFilter): SessionId[] {
+    for (const open of sessions) open.close('disconnected');
+    const isLost = session !== undefined && this.#ctx.users.forgetSession(tenant, session);
+    return isLost ? [session] : sessions.map(({ id }) => id);
   }
 
   #askShard(
@@ -133,7 +139,7 @@ export class SessionInspection {
     return {
       ...{ sessionId: session.id, userId: phase.identity.userId, shard: this.#ctx.self },
       ...{ encoding: session.encoding, subscriptions: phase.subscriptions.size },
-      idleMs: Math.round(this.#ctx.clock.monotonicMs() - session.lastActiveMs),
+      idleMs: Math.round(this.#ctx.clock.monotonicMs() - session.activity.lastMs),
       outboxBytes: session.outboxBytes,
     };
   }
@@ -142,7 +148,7 @@ export class SessionInspection {
     const { phase } = session.live!;
     return {
       ...this.#line(session),
-      ...{ mailbox: session.mailboxSize, presence: phase.presence },
+      ...{ mailbox: session.activity.waitingCount, presence: phase.presence },
       tokenExpiresAt: phase.identity.expiresAtMs,
       topics: phase.subscriptions.topics().map((topic) => {
         const { lane, isMember, recovery } = phase.subscriptions.get(topic)!;

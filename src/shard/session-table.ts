@@ -33,6 +33,10 @@ export class SessionTable {
     for (const id of ids) this.#sessions.get(id)?.deliverDirect(frames, inboxOffset);
   }
 
+  hide(ids: readonly SessionId[], isHidden: boolean): void {
+    for (const id of ids) this.#sessions.get(id)?.setHidden(isHidden);
+  }
+
   onInboxLost(ids: readonly SessionId[]): void {
     for (const id of ids) this.#sessions.get(id)?.onInboxLost();
   }

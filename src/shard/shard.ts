@@ -137,7 +137,7 @@ export class Shard {
     this.#presencePort = new RoutedPresencePort({ ...route, topics: this.#topics, users: this.#users });
     this.#inspection = new SessionInspection({
       ...{ self: shard, shardCount: config.shards, clock, sessions: this.#sessions },
-      ...{ links: this.#links, pending: this.#pending },
+      ...{ users: this.#users, links: this.#links, pending: this.#pending },
     });
     this.#historyPort = new StoredHistoryPort(this.#store, this.#pending);
     const intake = {

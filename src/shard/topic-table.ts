@@ -2,7 +2,6 @@
  * The topic actors whose home is this shard.
  * Thread: shard. Called by topic-port.ts (sessions of this shard) and ring-intake.ts (the others).
  */
-import { presenceMembersMax } from '#proto/limits.ts';
 import type { SessionId, ShardId, TopicKey, UserId } from '#proto/names.ts';
 import type { LaneSpec, ReceiptKind } from '#proto/record.ts';
 import type { DevicePresence } from '../presence/device-presence.ts';
@@ -69,7 +68,13 @@ export class TopicTable {
   enter(key: TopicKey, shard: ShardId, { user, session, presence }: Entering, onAnswer: OnAnswer): void {
     const { board } = this.#topicOf(key);
     board.enter(user, session, shard, presence);
-    onAnswer({ ok: true, result: board.page(undefined, presenceMembersMax) });
+    onAnswer({ ok: true, result: board.overview() });
+  }
+
+  /** A member is there in another way; nothing, when it is none here: the home died, and its subscription with it. */
+  change(key: TopicKey, shard: ShardId, { user, session, presence }: Entering): void {
+    const topic = this.#topics.get(key);
+    if (topic?.board.has(user, session) === true) topic.board.enter(user, session, shard, presence);
   }
 
   /** `isLost`: its connection broke, and it may come back. */

@@ -180,7 +180,7 @@ export class Upgrade {
     webSocket.on('error', ignore); // broken framing: ws closes with the code of RFC 6455, 'close' follows
     webSocket.on('close', (code: number) => {
       sessions.delete(session.id);
-      session.onTransportClosed(code);
+      session.onTransportClosed(code, socket.readableEnded && socket.errored === null);
     });
     if (verdict !== undefined) session.authenticate(verdict.identity);
   }

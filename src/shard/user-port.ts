@@ -67,11 +67,18 @@ export class RoutedUserPort implements UserPort {
     else links.send(home, 'userTell', noCorrelation, [user, session, packObject(told)]);
   }
 
-  park(user: UserKey, session: SessionId, told: SessionTold): void {
+  park(user: UserKey, { id, tokenHash }: { id: SessionId; tokenHash: string }, told: SessionTold): void {
     const { homes, links, users } = this.#route;
     const home = homes.of(user);
-    if (home === homes.self) users.park(user, session, told);
-    else links.send(home, 'userPark', noCorrelation, [user, session, packObject(told)]);
+    if (home === homes.self) users.park(user, id, told, tokenHash);
+    else links.send(home, 'userPark', noCorrelation, [user, id, packObject(told), tokenHash]);
+  }
+
+  forget(user: UserKey): void {
+    const { homes, links, users } = this.#route;
+    const home = homes.of(user);
+    if (home === homes.self) users.forget(user);
+    else links.send(home, 'userForget', noCorrelation, [user]);
   }
 
   resume(

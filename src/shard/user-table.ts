@@ -6,6 +6,7 @@ import type { Encoding } from '#proto/envelope.ts';
 import {
   type SessionId,
   type ShardId,
+  type Tenant,
   type TopicKey,
   tenantOfKey,
   topicOfKey,
@@ -16,7 +17,7 @@ import {
   userOfKey,
 } from '#proto/names.ts';
 import type { LaneSpec, ReceiptKind } from '#proto/record.ts';
-import { presenceOf } from '../presence/device-presence.ts';
+import { presenceOf, type UserPresence } from '../presence/device-presence.ts';
 import type { SessionTold } from '../presence/session-told.ts';
 import type { SeenUser, StoredMessage } from '../store/history-store.ts';
 import { pastOf } from '../user/keep-buffer.ts';
@@ -68,8 +69,25 @@ export class UserTable {
   }
 
   /** A session lost its connection. */
-  park(key: UserKey, session: SessionId, told: SessionTold): void {
-    this.#tell(key, (user) => user.sessions.park(session, told));
+  park(key: UserKey, session: SessionId, told: SessionTold, tokenHash: string): void {
+    const user = this.#userOf(key);
+    user.sessions.park(session, told, tokenHash);
+    this.#dropIfIdle(user);
+  }
+
+  /** The same of one session, whoever's it is: for administrators, since every user is looked at. */
+  forgetSession(tenant: Tenant, session: SessionId): boolean {
+    for (const user of [...this.#users.values()]) {
+      if (tenantOfKey(user.key) !== tenant || !user.sessions.forgetOne(session)) continue;
+      this.#dropIfIdle(user);
+      return true;
+    }
+    return false;
+  }
+
+  /** Nobody may take over what this user has lost. */
+  forget(key: UserKey): void {
+    this.#tell(key, (user) => user.sessions.forget());
   }
 
   resume(
@@ -96,18 +114,18 @@ export class UserTable {
 
   /** How users are, in the order asked; the store is asked for those who are not there and were not seen here. */
   presences(keys: readonly UserKey[], onAnswer: OnAnswer): void {
-    const found = keys.map(
-      (key) => this.#users.get(key)?.sessions.presence.now() ?? presenceOf(userOfKey(key), []),
-    );
-    const unknown = keys.filter(
-      (key, index) =>
-        found[index]?.status === 'offline' && found[index].lastSeen === undefined && this.#ctx.isKept(key),
-    );
+    const unknown = keys.filter((key) => {
+      const { status, lastSeen } = this.#presenceNow(key);
+      return status === 'offline' && lastSeen === undefined && this.#ctx.isKept(key);
+    });
     const answer = (known: readonly SeenUser[]) => {
       const pasts = new Map(known.map((row) => [row.user, pastOf(row)]));
-      const users = keys.map((key, index) => {
+      // As they are now: somebody may have come while the store was asked.
+      const users = keys.map((key) => {
+        const now = this.#presenceNow(key);
         const past = pasts.get(key);
-        return past === undefined ? found[index] : presenceOf(userOfKey(key), [], past);
+        const isUnknown = now.status === 'offline' && now.lastSeen === undefined && past !== undefined;
+        return isUnknown ? presenceOf(userOfKey(key), [], past) : now;
       });
       onAnswer({ ok: true, result: users });
     };
@@ -173,6 +191,11 @@ export class UserTable {
     if (user === undefined) return;
     tell(user);
     this.#dropIfIdle(user);
+  }
+
+  #presenceNow(key: UserKey): UserPresence {
+    const user = this.#users.get(key);
+    return user?.sessions.presence.now() ?? presenceOf(userOfKey(key), [], this.#ctx.keeps.pastOf(key));
   }
 
   #andLook(user: User, onAnswer: OnAnswer): OnAnswer {

@@ -10,7 +10,16 @@
  * - An entry that says `isRepeat` is stored once, by its message id.
  */
 import type { Priority } from '#proto/data.ts';
-import type { MessageId, SessionId, Tenant, TopicKey, TopicName, UserId, UserKey } from '#proto/names.ts';
+import type {
+  MessageId,
+  SessionId,
+  ShardId,
+  Tenant,
+  TopicKey,
+  TopicName,
+  UserId,
+  UserKey,
+} from '#proto/names.ts';
 import type { ReceiptKind } from '#proto/record.ts';
 import type { ArchiveIndex } from './archive-index.ts';
 import type { SearchTerms } from './search-terms.ts';
@@ -169,6 +178,8 @@ export interface KeptSession {
   /** The session that it took over: its client may go by that name still. */
   former: { session: SessionId; tokenHash: string } | undefined;
   user: UserKey;
+  /** The shard that is the user's home. */
+  home: ShardId;
   /** What comes back with it; the home's own affair. */
   state: Uint8Array;
   /** Wall clock, milliseconds; undefined while it has a connection. */
@@ -206,6 +217,12 @@ export interface StoreQueries {
   keep(request: { sessions: KeptSession[]; ended: SessionId[]; seen: SeenUser[] }): Promise<void>;
   /** By its name, else by its former one; null when there is none, it is another user's, or its time was over at `nowMs`. */
   kept(request: { session: SessionId; user: UserKey; nowMs: number }): Promise<KeptSession | null>;
+  /** One session, or all of a user: nobody can take them over any more. */
+  dropSessions(request: {
+    tenant: Tenant;
+    user?: UserId | undefined;
+    session?: SessionId | undefined;
+  }): Promise<void>;
   /** Those of the users that were ever seen to leave. At most 1,000 are asked for. */
   seen(request: { users: UserKey[] }): Promise<SeenUser[]>;
   /** `days`: how far back `perDay` goes from `nowMs`. `limit` bounds both lists. */
@@ -228,7 +245,7 @@ export interface HistoryStore extends StoreQueries, ArchiveIndex {
   /** Takes away the oldest entries of a topic that are older than `beforeMs`, at most `limit`; answers how many. */
   prune(request: { topic: TopicKey; beforeMs: number; limit: number }): Promise<number>;
   /** The process before this one is gone, and its connections with it: sessions that had one may be taken over until then. */
-  releaseSessions(request: { expiresAtMs: number }): Promise<void>;
+  releaseSessions(request: { expiresAtMs: number; home?: ShardId | undefined }): Promise<void>;
   /** Forgets sessions whose time was over at `nowMs`, at most `limit`; answers how many. */
   sweepSessions(request: { nowMs: number; limit: number }): Promise<number>;
   /** Resolves when entries could be written now: writes and commits something of no meaning, as far as a batch would reach. */

@@ -96,6 +96,7 @@ class StoreThread {
   readonly #sweep: SessionSweep;
   readonly #archive: ArchiveKeeper;
   readonly #jobs: JobDesk;
+  readonly #sessionTtlMs: number;
   readonly #log: Logger;
   #isTurnScheduled = false;
 
@@ -104,6 +105,7 @@ class StoreThread {
     this.#metrics = metrics;
     this.#log = log;
     this.#jobs = jobs;
+    this.#sessionTtlMs = config.sessionTtlMs;
     this.#breaker = new StoreBreaker(() => store.probe(), {
       onChange: (isUp) => this.#onHealth(isUp),
       onState: (state) => metrics.setOf('circuitBreakerState', 'store', state),
@@ -180,13 +182,23 @@ class StoreThread {
         this.#read(this.#links.get(message.peer), Number.POSITIVE_INFINITY);
         this.#links.get(message.peer)?.close();
         this.#links.delete(message.peer);
-        return;
+        return void this.#releaseSessions(message.peer);
       case 'jobDone':
         return this.#jobs.onDone(message);
       case 'exit':
         return void this.#end();
       case 'failpoint':
         if (mayFail && message.name === 'store.exit') process.exit(70);
+    }
+  }
+
+  /** Whoever of its users is connected elsewhere attaches again, and is kept anew. */
+  async #releaseSessions(home: ShardId): Promise<void> {
+    try {
+      const expiresAtMs = systemClock.wallMs() + this.#sessionTtlMs;
+      await this.#store.releaseSessions({ expiresAtMs, home });
+    } catch (error) {
+      this.#log.error({ err: error }, 'sessions of a shard that ended could not be given their time');
     }
   }
 

@@ -62,7 +62,18 @@ export class DetachedSessions implements TimerEntry {
   delete(session: SessionId): void {
     if (!this.#sessions.delete(session)) return;
     this.#ctx.counters.detached(-1);
-    if (this.#sessions.size === 0) this.#sessions = none;
+    if (this.#sessions.size > 0) return;
+    this.#sessions = none;
+    if (this.#timer !== undefined) this.#ctx.timers.cancel(this.#timer);
+    this.#timer = undefined;
+  }
+
+  names(): SessionId[] {
+    return [...this.#sessions.keys()];
+  }
+
+  presences(): (DevicePresence | undefined)[] {
+    return [...this.#sessions.values()].map(({ told }) => told.presence);
   }
 
   /** Those that others see still. */

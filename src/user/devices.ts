@@ -70,6 +70,11 @@ export class Devices {
     return [...this.#devices].filter(([, device]) => device.shard === shard).map(([session]) => session);
   }
 
+  /** What they said of their user; undefined where one has said nothing. */
+  told(): (DevicePresence | undefined)[] {
+    return [...this.#devices.values()].map(({ told }) => told?.presence);
+  }
+
   presences(): DevicePresence[] {
     return [...this.#devices.values()].map(({ told }) => told?.presence ?? plainPresence);
   }

@@ -10,8 +10,9 @@ import { type GoneDevice, mergedDevices, type Past } from '../presence/device-pr
 import type { KeptSession, SeenUser } from '../store/history-store.ts';
 import { packObject, unpackObject } from '../wire/codec.ts';
 
-/** How long something waits for others, milliseconds. */
+/** How long something waits for others, milliseconds; and how long behind a full batch: the store has others to serve. */
 const waitMs = 1_000;
+const pauseMs = 50;
 /** Sessions, ends and users of one write. */
 const batchMax = 500;
 const waitingMax = 50_000;
@@ -22,12 +23,6 @@ export interface KeepSource {
   keptOf(session: SessionId): KeptSession | undefined;
 }
 
-interface Waiting {
-  source: KeepSource;
-  /** The store does not know it: its end need not be told. */
-  isNew: boolean;
-}
-
 interface SeenPast {
   lastSeenMs: number;
   devices: readonly GoneDevice[];
@@ -35,26 +30,27 @@ interface SeenPast {
 
 export class KeepBuffer implements TimerEntry {
   readonly #ctx: Pick<LogContext, 'clock' | 'timers' | 'store'>;
-  readonly #waiting = new Map<SessionId, Waiting>();
+  readonly #waiting = new Map<SessionId, KeepSource>();
   readonly #ended = new Set<SessionId>();
   readonly #seen = new Map<UserKey, SeenPast>();
   #isUnderWay = false;
+  /** On its way to the store. */
+  #batch: Batch | undefined;
 
   constructor(ctx: Pick<LogContext, 'clock' | 'timers' | 'store'>) {
     this.#ctx = ctx;
   }
 
-  /** It is new (`isNew`), or in another way than was written. */
-  keep(session: SessionId, source: KeepSource, isNew = false): void {
+  /** It is new, or in another way than was written. */
+  keep(session: SessionId, source: KeepSource): void {
     if (this.#waiting.has(session) || this.#waiting.size >= waitingMax) return;
-    this.#waiting.set(session, { source, isNew });
+    this.#waiting.set(session, source);
     this.#schedule();
   }
 
   end(session: SessionId): void {
-    const waiting = this.#waiting.get(session);
     this.#waiting.delete(session);
-    if (waiting?.isNew === true || this.#ended.size >= waitingMax) return;
+    if (this.#ended.size >= waitingMax) return;
     this.#ended.add(session);
     this.#schedule();
   }
@@ -66,8 +62,14 @@ export class KeepBuffer implements TimerEntry {
     this.#schedule();
   }
 
+  /** Of a user who left a moment ago, and of whom the store may not know yet. */
+  pastOf(user: UserKey): Past | undefined {
+    return this.#seen.get(user) ?? this.#batch?.seen.find(([known]) => known === user)?.[1];
+  }
+
   /** The thread is about to end: all that waits, now. */
   writeAll(): void {
+    if (this.#batch !== undefined) this.#putBack(this.#batch);
     while (this.#waiting.size + this.#ended.size + this.#seen.size > 0) {
       const batch = this.#take();
       const seen = batch.seen.map(([user, past]) => seenRow(user, past));
@@ -78,6 +80,7 @@ export class KeepBuffer implements TimerEntry {
   /** Called by the timer wheel. */
   onDeadline(): void {
     const batch = this.#take();
+    this.#batch = batch;
     if (batch.seen.length === 0) return this.#write(batch, []);
     // What is known of a user's other devices stays known.
     const users = batch.seen.map(([user]) => user);
@@ -106,16 +109,16 @@ export class KeepBuffer implements TimerEntry {
     for (const [session] of waiting) this.#waiting.delete(session);
     for (const session of ended) this.#ended.delete(session);
     for (const [user] of seen) this.#seen.delete(user);
-    const sessions = waiting.flatMap(([session, { source }]) => source.keptOf(session) ?? []);
-    return { waiting, sessions, ended, seen };
+    const sessions = waiting.flatMap(([session, source]) => source.keptOf(session) ?? []);
+    const isFull = Math.max(waiting.length, ended.length, seen.length) === batchMax;
+    return { waiting, sessions, ended, seen, isFull };
   }
 
   /** The store could not: what is not outdated meanwhile is tried again. */
   #putBack({ waiting, ended, seen }: Batch): void {
-    for (const [session, entry] of waiting) {
-      // It may have been written all the same: from now on its end must be told.
-      if (!this.#ended.has(session) && !this.#waiting.has(session))
-        this.#waiting.set(session, { ...entry, isNew: false });
+    if (this.#batch !== undefined) this.#batch.isFull = false; // who cannot is not asked in haste
+    for (const [session, source] of waiting) {
+      if (!this.#ended.has(session)) this.#waiting.set(session, source);
     }
     for (const session of ended) this.#ended.add(session);
     for (const [user, past] of seen) if (!this.#seen.has(user)) this.#seen.set(user, past);
@@ -123,23 +126,28 @@ export class KeepBuffer implements TimerEntry {
   }
 
   #goOn(): void {
+    const wasFull = this.#batch?.isFull === true;
+    this.#batch = undefined;
     this.#isUnderWay = false;
-    if (this.#waiting.size + this.#ended.size + this.#seen.size > 0) this.#schedule();
+    if (this.#waiting.size + this.#ended.size + this.#seen.size > 0)
+      this.#schedule(wasFull ? pauseMs : waitMs);
   }
 
   /** One write at a time. */
-  #schedule(): void {
+  #schedule(afterMs = waitMs): void {
     if (this.#isUnderWay) return;
     this.#isUnderWay = true;
-    this.#ctx.timers.schedule(this.#ctx.clock.monotonicMs() + waitMs, this);
+    this.#ctx.timers.schedule(this.#ctx.clock.monotonicMs() + afterMs, this);
   }
 }
 
 interface Batch {
-  waiting: [SessionId, Waiting][];
+  waiting: [SessionId, KeepSource][];
   sessions: KeptSession[];
   ended: SessionId[];
   seen: [UserKey, SeenPast][];
+  /** More was waiting. */
+  isFull: boolean;
 }
 
 function seenRow(user: UserKey, { lastSeenMs, devices }: SeenPast): SeenUser {

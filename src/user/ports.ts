@@ -42,6 +42,8 @@ export interface SessionPort {
   ) => 'sent' | 'lost';
   /** Another connection takes this session over: it closes, and parks. */
   replace: (shard: ShardId, session: SessionId) => void;
+  /** Another device of the user is invisible, or is not any more: the topics that they are members of must hear. */
+  hide: (shard: ShardId, sessions: SessionId[], isHidden: boolean) => void;
   /** Tells these sessions of that shard that something was lost, and that nothing follows. */
   tellLost: (shard: ShardId, sessions: SessionId[]) => void;
   /** To the home of `user`, for their devices: `by` got or read what they wrote. */

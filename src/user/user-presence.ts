@@ -6,6 +6,7 @@
 import type { SessionId, ShardId } from '#proto/names.ts';
 import { presenceOfUser, type UserKey, userOfKey } from '#proto/names.ts';
 import type { LaneSpec } from '#proto/record.ts';
+import { sameDevice } from '../presence/attendance.ts';
 import {
   type DevicePresence,
   mergedDevices,
@@ -23,6 +24,8 @@ import type { UserContext } from './ports.ts';
 export interface UserSessions {
   devices: Devices;
   detached: DetachedSessions;
+  /** The user is invisible. */
+  readonly isHidden: boolean;
 }
 
 export class UserPresenceDesk {
@@ -71,29 +74,38 @@ export class UserPresenceDesk {
   }
 
   /** A device said goodbye. */
-  onLeft(session: SessionId, presence: DevicePresence | undefined): void {
-    this.#remember(presence);
+  onLeft(session: SessionId, presence: DevicePresence | undefined, isHidden: boolean): void {
+    if (!isHidden) this.#remember(presence);
     this.#board?.leave(userOfKey(this.#key), session);
   }
 
   /** A device was lost: it may come back. */
-  onLost(session: SessionId, presence: DevicePresence | undefined, graceEndMs: number): void {
-    this.#remember(presence);
+  onLost(
+    session: SessionId,
+    presence: DevicePresence | undefined,
+    graceEndMs: number,
+    isHidden: boolean,
+  ): void {
+    if (!isHidden) this.#remember(presence);
     this.#board?.lose(userOfKey(this.#key), session, graceEndMs);
   }
 
+  /** To be shown to somebody. */
   now(): UserPresence {
+    if (this.#board !== undefined) return this.#board.show(userOfKey(this.#key));
+    if (this.#sessions.isHidden) return this.#describe([]);
+    const here = this.#sessions.devices.presences();
     const lost = [...this.#sessions.detached.inGrace()].map(([, presence = plainPresence]) => presence);
-    return this.#describe([...lost, ...this.#sessions.devices.presences()]);
+    const isBack = (gone: DevicePresence) => here.some(({ device }) => sameDevice(device, gone.device));
+    return this.#describe([...lost.filter((presence) => !isBack(presence)), ...here]);
   }
 
   #describe(here: readonly DevicePresence[]): UserPresence {
     return presenceOf(userOfKey(this.#key), here, this.#past);
   }
 
-  /** Whoever was invisible was not seen. */
+  /** Not of a user who is invisible, who is not seen to leave either. */
   #remember(presence: DevicePresence = plainPresence): void {
-    if (presence.status === 'invisible') return;
     const lastSeenMs = this.#ctx.clock.wallMs();
     const { id, ...device } = presence.device ?? {};
     const gone = id === undefined ? [] : [{ id, ...device, lastSeenMs }];
@@ -110,13 +122,17 @@ export class UserPresenceDesk {
       this.#onIdle();
     });
     for (const [session, { shard, told }] of this.#sessions.devices)
-      board.enter(user, session, shard, told?.presence ?? plainPresence);
+      board.enter(user, session, shard, this.#shown(told?.presence));
     for (const [session, presence = plainPresence, graceEndMs] of this.#sessions.detached.inGrace()) {
-      board.enter(user, session, this.#ctx.self, presence);
+      board.enter(user, session, this.#ctx.self, this.#shown(presence));
       board.lose(user, session, graceEndMs);
     }
     board.settle();
     return board;
+  }
+
+  #shown(presence: DevicePresence = plainPresence): DevicePresence {
+    return this.#sessions.isHidden ? { ...presence, status: 'invisible' } : presence;
   }
 
   readonly #describeFor = (_user: unknown, here: readonly DevicePresence[]): UserPresence =>

@@ -7,6 +7,7 @@
  */
 import { refusal } from '#proto/error-codes.ts';
 import type { SessionId, ShardId, UserKey } from '#proto/names.ts';
+import { type DevicePresence, plainPresence } from '../presence/device-presence.ts';
 import { nothingTold, type SessionTold } from '../presence/session-told.ts';
 import type { KeptSession } from '../store/history-store.ts';
 import { packObject, unpackObject } from '../wire/codec.ts';
@@ -38,6 +39,8 @@ export class UserSessions implements KeepSource {
   readonly #isKept: boolean;
   /** By the old session, which was told to park. Made with the first one. */
   #takeovers: Map<SessionId, Takeover> | undefined;
+  /** The user is invisible. */
+  isHidden = false;
 
   /** `onIdle` is called when time made it so. */
   constructor(key: UserKey, ctx: UserContext, onIdle: () => void) {
@@ -58,8 +61,9 @@ export class UserSessions implements KeepSource {
   /** It is there from now on; one that is there already stays as it is. */
   open(session: SessionId, device: Device): void {
     this.devices.set(session, device);
-    if (this.#isKept && device.tokenHash !== undefined) this.#ctx.keeps.keep(session, this, true);
-    this.presence.onHere(session, device.shard, device.told?.presence);
+    if (this.#isKept && device.tokenHash !== undefined) this.#ctx.keeps.keep(session, this);
+    this.#show(session, device);
+    if (this.isHidden) this.#ctx.sessions.hide(device.shard, [session], true);
   }
 
   /** It said goodbye: nobody will resume it. */
@@ -68,25 +72,43 @@ export class UserSessions implements KeepSource {
     if (device === undefined) return;
     this.devices.delete(session);
     this.#forget(session);
-    this.presence.onLeft(session, device.told?.presence);
+    this.presence.onLeft(session, device.told?.presence, this.isHidden);
     this.#finishTakeover(session, device.told);
+    this.#look();
+  }
+
+  /** All that lost their connections, for good. Those with one are closed by their shards. */
+  forget(): void {
+    for (const session of this.detached.names()) this.forgetOne(session);
+  }
+
+  /** False: it has not lost its connection, or is not of this user. */
+  forgetOne(session: SessionId): boolean {
+    if (this.detached.get(session) === undefined) return false;
+    this.detached.delete(session);
+    this.#forget(session);
+    this.#look();
+    return true;
   }
 
   /** What it would be resumed with has changed. */
   tell(session: SessionId, told: SessionTold): void {
     const device = this.devices.get(session);
     if (device === undefined) return;
+    if (isOutdated(device.told, told)) return;
     device.told = told;
     if (this.#isKept) this.#ctx.keeps.keep(session, this);
-    this.presence.onHere(session, device.shard, told.presence);
+    this.#look();
+    this.#show(session, device);
   }
 
-  /** It lost its connection. */
-  park(session: SessionId, told: SessionTold): void {
-    const device = this.devices.get(session);
-    if (device === undefined) return;
+  /** It lost its connection. It may be unknown: when this home was restarted, and it could not attach again. */
+  park(session: SessionId, told: SessionTold, tokenHash: string): void {
+    const known = this.devices.get(session);
     this.devices.delete(session);
-    this.#lose(session, { ...device, told });
+    const last = known?.told !== undefined && isOutdated(known.told, told) ? known.told : told;
+    this.#lose(session, { tokenHash, told: last });
+    this.#look();
   }
 
   /** The thread of `shard` died, and its connections with it. */
@@ -97,6 +119,7 @@ export class UserSessions implements KeepSource {
       this.#lose(session, device);
     }
     this.presence.dropShard(shard);
+    this.#look();
   }
 
   /** `session` goes on where `former` ended. Answered once, with what that had told. */
@@ -123,6 +146,7 @@ export class UserSessions implements KeepSource {
         session,
         tokenHash,
         user: this.#key,
+        home: this.#ctx.self,
         former: told?.former,
         state: packObject(told ?? nothingTold),
       },
@@ -130,9 +154,9 @@ export class UserSessions implements KeepSource {
     };
   }
 
-  #lose(session: SessionId, { tokenHash, told }: Device): void {
+  #lose(session: SessionId, { tokenHash, told }: Pick<Device, 'tokenHash' | 'told'>): void {
     const graceEndMs = this.#ctx.clock.monotonicMs() + this.#ctx.presenceGraceMs;
-    this.presence.onLost(session, told?.presence, graceEndMs);
+    this.presence.onLost(session, told?.presence, graceEndMs, this.isHidden);
     if (this.#finishTakeover(session, told)) return;
     if (tokenHash === undefined) return;
     this.detached.add(session, { tokenHash, told: told ?? nothingTold, graceEndMs });
@@ -188,15 +212,34 @@ export class UserSessions implements KeepSource {
   }
 
   #handOver(old: SessionId, told: SessionTold, { session, former, tokenHash, onAnswer }: Takeover): void {
-    this.#forget(old);
     const device = this.devices.get(session);
     if (device === undefined) return onAnswer(gone());
+    this.#forget(old);
     const taken = { ...told, former: { session: former, tokenHash } };
     device.told = taken;
     if (this.#isKept) this.#ctx.keeps.keep(session, this);
-    this.presence.onHere(session, device.shard, taken.presence);
+    this.#look();
+    this.#show(session, device);
     this.presence.onTakenOver(old);
     onAnswer({ ok: true, result: taken });
+  }
+
+  /** Whoever is invisible on one device is so on all, and with a session that may still come back, until one says otherwise. */
+  #look(): void {
+    const here = this.devices.told();
+    const isSaid = here.some((presence) => presence !== undefined);
+    const isHidden = here.some(isInvisible) || (!isSaid && this.detached.presences().some(isInvisible));
+    if (isHidden === this.isHidden) return;
+    this.isHidden = isHidden;
+    for (const [session, device] of this.devices) {
+      this.#show(session, device);
+      this.#ctx.sessions.hide(device.shard, [session], isHidden);
+    }
+  }
+
+  #show(session: SessionId, { shard, told }: Device): void {
+    const { presence = plainPresence } = told ?? {};
+    this.presence.onHere(session, shard, this.isHidden ? { ...presence, status: 'invisible' } : presence);
   }
 
   #forget(session: SessionId): void {
@@ -209,6 +252,15 @@ export class UserSessions implements KeepSource {
       onAnswer(answer);
     };
   }
+}
+
+function isInvisible(presence: DevicePresence | undefined): boolean {
+  return presence?.status === 'invisible';
+}
+
+/** It was said before the session knew what it took over. */
+function isOutdated(known: SessionTold | undefined, told: SessionTold): boolean {
+  return known?.former !== undefined && told.former === undefined;
 }
 
 /** By its own name and token, or those of the session that it took over. */

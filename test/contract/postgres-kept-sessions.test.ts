@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type SessionId, type UserId, userKey } from '#proto/names.ts';
+import { type SessionId, type ShardId, type UserId, userKey } from '#proto/names.ts';
 import type { KeptSession } from '../../src/store/history-store.ts';
 import { PostgresHistoryStore } from '../../src/store/postgres/postgres-history-store.ts';
 import { type Postgres, startPostgres } from '../kit/postgres.ts';
@@ -21,7 +21,7 @@ function kept(session: string, expiresAtMs?: number): KeptSession {
   const former = { session: `before ${session}` as SessionId, tokenHash: 'former' };
   return {
     session: session as SessionId,
-    ...{ tokenHash: 'hash', former, user, state: bytes(7), expiresAtMs },
+    ...{ tokenHash: 'hash', former, user, home: 0 as ShardId, state: bytes(7), expiresAtMs },
   };
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { type SessionId, userKey } from '#proto/names.ts';
+import { type SessionId, type ShardId, userKey } from '#proto/names.ts';
 import { StoreUnavailableError } from '../../src/store/history-store.ts';
 import { databaseFile } from '../../src/store/sqlite/open-database.ts';
 import { SqliteHistoryStore } from '../../src/store/sqlite/sqlite-history-store.ts';
@@ -53,7 +53,7 @@ test('SQLite: sessions and users who were seen are there when it is opened again
     session: name as SessionId,
     tokenHash: `hash of ${name}`,
   }));
-  const kept = { ...a!, former, user, state: bytes(7), expiresAtMs: undefined };
+  const kept = { ...a!, former, user, home: 0 as ShardId, state: bytes(7), expiresAtMs: undefined };
   const seen = [{ user, lastSeenMs: startMs + 1, devices: bytes(9) }];
   await first.keep({ sessions: [kept], ended: [], seen });
   await first.close();

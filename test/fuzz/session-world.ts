@@ -185,6 +185,7 @@ export class SessionWorld {
           sessions.deliver(ids, inboxOffset, { frameCount: 1, frames, delivery });
           return 'sent';
         },
+        hide: (_shard, ids, isHidden) => sessions.hide(ids, isHidden),
         replace: (_shard, id) => sessions.get(id)?.close('replaced'),
         tellLost: () => {},
         tellReceipt: (user, { by, kind, offset }) => users.deliverReceipt(user, by, kind, offset),
@@ -238,7 +239,7 @@ function loseSession(users: UserTable): void {
   const tokenHash = systemResumeTokens.hashOf(resumeToken);
   const key = userKey('default' as Tenant, user);
   users.attach(key, { session, shard: self, encoding: 'json', tokenHash }, undefined, () => {});
-  users.park(key, session, told);
+  users.park(key, session, told, tokenHash);
 }
 
 /** What the store has at first, in `chat:lobby` and by the fuzzed user: messages to edit, to delete and to ask about. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { type SessionId, storePeer, type Tenant, type UserId, userKey } from '#proto/names.ts';
+import { type SessionId, type ShardId, storePeer, type Tenant, type UserId, userKey } from '#proto/names.ts';
 import { databaseFile } from '../../src/store/sqlite/open-database.ts';
 import { SqliteHistoryStore } from '../../src/store/sqlite/sqlite-history-store.ts';
 import { eventually } from '../kit/eventually.ts';
@@ -16,7 +16,14 @@ test('sessions are released when the process begins, and not when the store is r
   const user = userKey('default' as Tenant, 'ann' as UserId);
   const session = 's' as SessionId;
   const store = new SqliteHistoryStore(dataDir);
-  const kept = { session, tokenHash: 'hash', former: undefined, user, expiresAtMs: undefined };
+  const kept = {
+    session,
+    tokenHash: 'hash',
+    former: undefined,
+    user,
+    home: 0 as ShardId,
+    expiresAtMs: undefined,
+  };
   await store.keep({ sessions: [{ ...kept, state: Uint8Array.of(1) }], ended: [], seen: [] });
   await store.close();
   const startedMs = Date.now();

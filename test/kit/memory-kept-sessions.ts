@@ -1,10 +1,9 @@
 /** What a store keeps of sessions and of users who were seen, in memory: the promises of src/store/history-store.ts. */
-import type { SessionId, UserKey } from '#proto/names.ts';
+import { type SessionId, tenantOfKey, type UserKey, userOfKey } from '#proto/names.ts';
 import type { HistoryStore, KeptSession, SeenUser } from '../../src/store/history-store.ts';
 
-type Request<Name extends 'keep' | 'kept' | 'seen' | 'releaseSessions' | 'sweepSessions'> = Parameters<
-  HistoryStore[Name]
->[0];
+type Request<Name extends 'keep' | 'kept' | 'seen' | 'dropSessions' | 'releaseSessions' | 'sweepSessions'> =
+  Parameters<HistoryStore[Name]>[0];
 
 export class MemoryKeptSessions {
   readonly #sessions = new Map<SessionId, KeptSession>();
@@ -37,8 +36,19 @@ export class MemoryKeptSessions {
     return found.filter((one) => one !== undefined).map((one) => ({ ...one }));
   }
 
-  releaseSessions({ expiresAtMs }: Request<'releaseSessions'>): void {
-    for (const kept of this.#sessions.values()) kept.expiresAtMs ??= expiresAtMs;
+  dropSessions({ tenant, user, session }: Request<'dropSessions'>): void {
+    if (user === undefined && session === undefined) return;
+    for (const kept of [...this.#sessions.values()]) {
+      const isNamed = session === undefined || kept.session === session;
+      const isOfUser = user === undefined || userOfKey(kept.user) === user;
+      if (isNamed && isOfUser && tenantOfKey(kept.user) === tenant) this.#sessions.delete(kept.session);
+    }
+  }
+
+  releaseSessions({ expiresAtMs, home }: Request<'releaseSessions'>): void {
+    for (const kept of this.#sessions.values()) {
+      if (home === undefined || kept.home === home) kept.expiresAtMs ??= expiresAtMs;
+    }
   }
 
   sweepSessions({ nowMs, limit }: Request<'sweepSessions'>): number {

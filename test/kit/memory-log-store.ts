@@ -174,6 +174,9 @@ export class MemoryLogStore implements LogStore {
         return null;
       case 'kept':
         return this.keptSessions.kept(request as QueryRequest<'kept'>);
+      case 'dropSessions':
+        this.keptSessions.dropSessions(request as QueryRequest<'dropSessions'>);
+        return null;
       case 'seen':
         return this.keptSessions.seen(request as QueryRequest<'seen'>);
       default:

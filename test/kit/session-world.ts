@@ -35,6 +35,7 @@ const nothingStored = {
   erase: { messageCount: 0 },
   keep: null,
   kept: null,
+  dropSessions: null,
   seen: [],
   stats: { topicCount: 0, messageCount: 0, storeBytes: 0, perDay: [], topTopics: [] },
 } satisfies { [Name in StoreQueryName]: unknown };
@@ -118,6 +119,7 @@ export class SessionWorld {
       this.#add('entered');
       return nobodyElse;
     },
+    change: () => {},
     leave: (_topic, _user, _session, isLost) => this.#add(isLost ? 'lost' : 'left'),
     members: () => nobodyElse,
     typingInTopic: () => this.#add('typing in a topic'),
@@ -199,6 +201,7 @@ export class SessionWorld {
     return {
       users: (...asked) => this.presence.users(...asked),
       enter: (...asked) => this.presence.enter(...asked),
+      change: (...told) => this.presence.change(...told),
       leave: (...told) => this.presence.leave(...told),
       members: (...asked) => this.presence.members(...asked),
       typingInTopic: (...told) => this.presence.typingInTopic(...told),
@@ -239,7 +242,8 @@ export class SessionWorld {
         attach: (_user, _session, since, receiver) => this.attach(receiver, since),
         detach: () => this.#add('detached'),
         tell: (_user, session, told) => void this.told.push([session, told]),
-        park: (_user, session, told) => {
+        forget: () => {},
+        park: (_user, { id: session }, told) => {
           this.#add('detached');
           this.parked.push([session, told]);
         },

@@ -121,7 +121,7 @@ export class SimShard {
     const users = new RoutedUserPort({ ...route, users: this.users });
     const presence = new RoutedPresencePort({ ...route, topics: this.topics, users: this.users });
     const inspection = new SessionInspection({
-      ...{ self: id, shardCount, clock, sessions, links, pending },
+      ...{ self: id, shardCount, clock, sessions, users: this.users, links, pending },
     });
     const history = new StoredHistoryPort(store, pending);
     const noTokens = {

@@ -162,6 +162,8 @@ export class SimStore {
         keeps.take(() => this.#do(true, () => keptSessions.keep(request))),
       kept: (request: Parameters<HistoryStore['kept']>[0]) =>
         this.#do(false, () => keptSessions.kept(request)),
+      dropSessions: (request: Parameters<HistoryStore['dropSessions']>[0]) =>
+        keeps.take(() => this.#do(true, () => keptSessions.dropSessions(request))),
       seen: (request: Parameters<HistoryStore['seen']>[0]) =>
         this.#do(false, () => keptSessions.seen(request)),
     } as unknown as HistoryStore;

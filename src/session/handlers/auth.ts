@@ -1,6 +1,8 @@
 /** `Auth` on a live session: a fresh token for the same user. (The first one is handled by session.ts, before it is live.) */
+import { refusal } from '#proto/error-codes.ts';
 import type { Handler } from '../outcome.ts';
 import { refuse } from '../outcome.ts';
+import { stopWatching } from './presence-watch.ts';
 
 export const auth: Handler<'Auth'> = {
   handle({ session, phase }, { data }, ctx) {
@@ -14,6 +16,16 @@ export const auth: Handler<'Auth'> = {
     for (const topic of phase.subscriptions.topics()) {
       const isAllowed = topic === `inbox:${userId}` || permissions.allows('subscribe', topic);
       if (!isAllowed) session.onLost(topic, `the new token lacks subscribe:${topic}`);
+      else if (phase.subscriptions.get(topic)?.isMember === true && !permissions.allows('presence', topic))
+        session.onLost(topic, `the new token lacks presence:${topic}`);
+    }
+    const hidden = [...(phase.watching ?? [])].filter(
+      (user) => user !== userId && !permissions.allows('presence', user),
+    );
+    if (hidden.length > 0) {
+      stopWatching({ session, phase }, hidden, ctx);
+      const reason = `the new token lacks presence:${hidden[0]}; ${hidden.length} users are not followed any more`;
+      session.replies.error({ op: 'PresenceSubscribe' }, refusal('permission_denied', reason));
     }
     return { do: 'authenticate', identity: verdict.identity };
   },

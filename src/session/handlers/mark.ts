@@ -9,12 +9,12 @@ import type { WaitingCommand } from '../session-state.ts';
 
 export const ack: Handler<'Ack'> = {
   handle: (live, envelope, ctx) => mark(live, { envelope }, 'delivered', ctx),
-  finish: (_live, command, answer) => finish(command, answer),
+  finish,
 };
 
 export const read: Handler<'Read'> = {
   handle: (live, envelope, ctx) => mark(live, { envelope }, 'read', ctx),
-  finish: (_live, command, answer) => finish(command, answer),
+  finish,
 };
 
 /** Also of what was only read by `History`, where it may be. */
@@ -32,11 +32,21 @@ function mark(
     topic === inboxOf(userId)
       ? ctx.users.mark(userKey(tenant, userId), { kind, offset }, session)
       : ctx.topics.mark(topicKey(tenant, topic), userId, { kind, offset }, session);
-  return settle(requested, command, (answer) => finish(command, answer));
+  return settle(requested, command, (answer) => finish({ session, phase }, command, answer));
 }
 
-function finish(command: WaitingCommand, answer: Answer): Outcome {
-  return answer.ok ? { do: 'reply', data: markOf(command) } : { do: 'refuse', refusal: answer.refusal };
+function finish(live: LiveSession, command: WaitingCommand, answer: Answer): Outcome {
+  if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
+  remember(live, command);
+  return { do: 'reply', data: markOf(command) };
+}
+
+/** What it says to have, it need not get again. */
+function remember({ session, phase }: LiveSession, { envelope }: WaitingCommand): void {
+  const { topic, offset } = markOf({ envelope });
+  if (topic === inboxOf(phase.identity.userId)) return session.onInboxAcked(offset);
+  const taken = phase.subscriptions.get(topic)?.taken;
+  if (taken !== undefined) taken.sure = Math.max(taken.sure, offset);
 }
 
 function markOf({ envelope }: WaitingCommand): { topic: TopicName; offset: number } {

@@ -3,8 +3,10 @@ import { presenceMembersMax } from '#proto/limits.ts';
 import { presenceOfUser, type TopicName, topicKey, type UserId, userKey } from '#proto/names.ts';
 import type { MembersPage } from '../../presence/presence-board.ts';
 import type { Answer } from '../../wire/message.ts';
+import { LaneReceipts } from '../lane-receipts.ts';
 import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
-import { nobody, type SessionContext } from '../ports.ts';
+import type { SessionContext } from '../ports.ts';
+import type { WaitingCommand } from '../session-state.ts';
 
 export const presenceSubscribe: Handler<'PresenceSubscribe'> = {
   handle(live, envelope, ctx) {
@@ -20,27 +22,53 @@ export const presenceSubscribe: Handler<'PresenceSubscribe'> = {
       return refuse('limit_exceeded', reason);
     }
     phase.watching = watching;
+    const lanes = new LaneReceipts();
     for (const user of added) {
       watching.add(user);
       const board = presenceOfUser(userKey(phase.identity.tenant, user));
-      ctx.topics.subscribe(board, [session.encoding, ''], session, undefined, nobody);
+      lanes.add(ctx.topics.subscribe(board, [session.encoding, ''], session, undefined, lanes));
     }
     session.tellSoon();
     // Behind the subscriptions on the same way: what changes from this answer on is told.
-    return settle(askUsers(live, users, ctx), { envelope }, listed);
+    const command = { envelope, lanes, added };
+    return settle(askUsers(live, users, ctx), command, (answer) =>
+      finishSubscribe(live, command, answer, ctx),
+    );
   },
 
-  finish: (_live, _command, answer) => listed(answer),
+  finish: finishSubscribe,
 };
 
+/** All of them, or none: what could not be followed is not, and may be asked for again. */
+function finishSubscribe(
+  live: LiveSession,
+  { lanes, added = [] }: WaitingCommand,
+  answer: Answer,
+  ctx: SessionContext,
+): Outcome {
+  const refusal = answer.ok ? lanes?.refusal : answer.refusal;
+  if (refusal === undefined) return listed(answer);
+  stopWatching(live, added, ctx);
+  return { do: 'refuse', refusal };
+}
+
+/** Those that it does not follow are no matter. */
+export function stopWatching(
+  { session, phase }: LiveSession,
+  users: readonly UserId[],
+  ctx: SessionContext,
+): void {
+  for (const user of users) {
+    if (phase.watching?.delete(user) !== true) continue;
+    const board = presenceOfUser(userKey(phase.identity.tenant, user));
+    ctx.topics.unsubscribe(board, [session.encoding, ''], session);
+  }
+  session.tellSoon();
+}
+
 export const presenceUnsubscribe: Handler<'PresenceUnsubscribe'> = {
-  handle({ session, phase }, { data }, ctx) {
-    for (const user of unique(data.users)) {
-      if (phase.watching?.delete(user) !== true) continue;
-      const board = presenceOfUser(userKey(phase.identity.tenant, user));
-      ctx.topics.unsubscribe(board, [session.encoding, ''], session);
-    }
-    session.tellSoon();
+  handle(live, { data }, ctx) {
+    stopWatching(live, unique(data.users), ctx);
     return { do: 'reply', data: { users: [] } };
   },
 };

@@ -4,33 +4,46 @@
  */
 import { inboxOf, type SessionId, userKey } from '#proto/names.ts';
 import type { SessionTold } from '../../presence/session-told.ts';
-import { type Handler, refuse, settle } from '../outcome.ts';
+import type { Answer } from '../../wire/message.ts';
+import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
+import type { SessionContext } from '../ports.ts';
 import { Resumption } from '../resumption.ts';
+import type { WaitingCommand } from '../session-state.ts';
 
 export const resume: Handler<'Resume'> = {
   handle(live, envelope, ctx) {
     const { session, phase } = live;
-    if (phase.former !== undefined || phase.isResuming)
+    if (phase.former !== undefined || phase.resumption !== undefined)
       return refuse('bad_request', 'this connection has taken a session over already');
-    phase.isResuming = true;
+    phase.resumption = 'asked';
     const { sessionId, resumeToken } = envelope.data;
     const { tenant, userId } = phase.identity;
     const former = { session: sessionId as SessionId, tokenHash: ctx.resumeTokens.hashOf(resumeToken) };
     const requested = ctx.users.resume(userKey(tenant, userId), session.id, former, session);
-    return settle(requested, { envelope }, (answer) => this.finish!(live, { envelope }, answer, ctx));
+    return settle(requested, { envelope }, (answer) => finish(live, { envelope }, answer, ctx));
   },
 
-  finish(live, { envelope }, answer, ctx) {
-    live.phase.isResuming = false;
-    if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
-    const told = answer.result as SessionTold;
-    const { phase } = live;
-    phase.former = told.former;
-    if (told.presence !== undefined) phase.presence = told.presence;
-    const positions = (envelope.data as { positions?: Record<string, { offset: number; epoch: string }> })
-      .positions;
-    const inbox = inboxOf(phase.identity.userId);
-    new Resumption(live, envelope, { told, positions: positions ?? {}, inbox }, ctx).begin();
-    return { do: 'nothing' };
-  },
+  finish,
 };
+
+function finish(
+  live: LiveSession,
+  { envelope }: WaitingCommand,
+  answer: Answer,
+  ctx: SessionContext,
+): Outcome {
+  live.phase.resumption = undefined;
+  if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
+  const told = answer.result as SessionTold;
+  const { phase } = live;
+  phase.former = told.former;
+  // Who comes back is not idle.
+  if (told.presence !== undefined) phase.presence = { ...told.presence, isIdle: false };
+  const positions = (envelope.data as { positions?: Record<string, { offset: number; epoch: string }> })
+    .positions;
+  const inbox = inboxOf(phase.identity.userId);
+  const resumption = new Resumption(live, envelope, { told, positions: positions ?? {}, inbox }, ctx);
+  phase.resumption = resumption;
+  resumption.begin();
+  return { do: 'nothing' };
+}

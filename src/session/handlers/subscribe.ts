@@ -3,6 +3,7 @@ import { filterCharsMax } from '#proto/limits.ts';
 import {
   everyoneTopic,
   inboxOf,
+  isBoard,
   membersOfTopic,
   type TopicName,
   topicKey,
@@ -11,20 +12,22 @@ import {
 } from '#proto/names.ts';
 import type { MembersPage } from '../../presence/presence-board.ts';
 import { canonicalFilter, compileFilter } from '../../routing/filter.ts';
-import type { Answer, Position, Since } from '../../wire/message.ts';
+import { type Answer, type Position, refused, type Since } from '../../wire/message.ts';
+import { LaneReceipts } from '../lane-receipts.ts';
 import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
-import { type AnswerReceiver, nobody, type SessionContext } from '../ports.ts';
+import type { AnswerReceiver, SessionContext } from '../ports.ts';
 import { Recovery } from '../recovery.ts';
 import type { Subscription, TakenPosition, WaitingCommand } from '../session-state.ts';
 import { endSubscription } from '../subscriptions.ts';
+import { visiblePresence } from '../telling.ts';
 import { subscribeInbox } from './subscribe-inbox.ts';
 
 export const subscribe: Handler<'Subscribe'> = {
   handle(live, envelope, ctx) {
     const { session, phase } = live;
     const topic = envelope.data.topic as TopicName;
-    if (topic === everyoneTopic)
-      return refuse('invalid_topic', `data.topic "${topic}" belongs to the server; every session gets it`);
+    if (topic === everyoneTopic || isBoard(topic))
+      return refuse('invalid_topic', `data.topic "${topic}" belongs to the server`);
     if (topic === inboxOf(phase.identity.userId)) return subscribeInbox.handle(live, envelope, ctx);
     if (userOfInbox(topic) !== undefined || !phase.identity.permissions.allows('subscribe', topic))
       return refuse('permission_denied', `the token lacks subscribe:${topic}`);
@@ -67,10 +70,12 @@ export const subscribe: Handler<'Subscribe'> = {
 function enter({ session, phase }: LiveSession, command: WaitingCommand, ctx: SessionContext): Outcome {
   const { key, lane } = command.subscription as Subscription;
   const { userId } = phase.identity;
-  ctx.topics.subscribe(membersOfTopic(key), [lane[0], ''], session, undefined, nobody);
-  const member = { user: userId, session: session.id, presence: phase.presence };
+  const lanes = new LaneReceipts();
+  lanes.add(ctx.topics.subscribe(membersOfTopic(key), [lane[0], ''], session, undefined, lanes));
+  const member = { user: userId, session: session.id, presence: visiblePresence(phase) };
+  const entering = { ...command, lanes };
   const requested = ctx.presence.enter(key, member, session);
-  return settle(requested, command, (answer) => finish({ session, phase }, command, answer, ctx));
+  return settle(requested, entering, (answer) => finish({ session, phase }, entering, answer, ctx));
 }
 
 function join(live: LiveSession, command: WaitingCommand, ctx: SessionContext): Outcome {
@@ -83,6 +88,8 @@ function join(live: LiveSession, command: WaitingCommand, ctx: SessionContext): 
 function finish(live: LiveSession, command: WaitingCommand, answer: Answer, ctx: SessionContext): Outcome {
   const { subscription, members } = command;
   const entered = answer.ok ? (answer.result as MembersPage | undefined) : undefined;
+  const refusal = entered === undefined ? undefined : command.lanes?.refusal;
+  if (refusal !== undefined) return finishJoin(live, command, refused(refusal), ctx);
   const isEntered = subscription?.isMember === true && members === undefined && entered !== undefined;
   if (isEntered && live.phase.subscriptions.get(topicOfKey(subscription.key)) === subscription)
     return join(live, { ...command, members: entered }, ctx);
@@ -147,8 +154,9 @@ function recoveryOf(
     topic: key,
     filter: typeof filter === 'string' ? undefined : filter, // it was compiled before: never a complaint
     join: (from: Since, receiver: AnswerReceiver) => ctx.topics.subscribe(key, lane, session, from, receiver),
-    onLive: () => {
+    onLive: (offset: number) => {
       subscription.recovery = undefined;
+      if (subscription.taken !== undefined) subscription.taken.joined = offset;
     },
     onLost: () => session.onLost(topic, 'what was missed is not kept any more'),
   };

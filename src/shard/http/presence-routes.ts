@@ -40,9 +40,9 @@ export function presenceRoutes(app: FastifyInstance, ctx: HttpContext): void {
       },
     },
     async (request, reply) => {
-      const { tenant, permissions } = callerOf(request, ctx);
+      const { tenant, userId, permissions } = callerOf(request, ctx);
       const user = (request.params as Static<typeof UserParams>).user as UserId;
-      if (!permissions.allows('presence', user))
+      if (user !== userId && !permissions.allows('presence', user))
         throw new RefusedRequest(refusal('permission_denied', `the token lacks presence:${user}`));
       const { result } = await accepted((receiver) => ctx.presence.users([userKey(tenant, user)], receiver));
       return reply.send((result as UserPresence[])[0]);

@@ -1,7 +1,7 @@
 /** For administrators: which sessions there are, how one is, and their end. All shards are asked; endings are audited. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { refusal } from '#proto/error-codes.ts';
-import { type SessionId, type UserId, userIdPattern } from '#proto/names.ts';
+import { type SessionId, type UserId, userIdPattern, userKey } from '#proto/names.ts';
 import { type Static, Type } from '#proto/schema.ts';
 import type { SessionDump, SessionFilter, SessionLine } from '../session-inspection.ts';
 import { accepted } from './awaited-answer.ts';
@@ -125,7 +125,11 @@ function closingRoutes(app: FastifyInstance, ctx: HttpContext): void {
 async function close(request: FastifyRequest, filter: SessionFilter, ctx: HttpContext): Promise<number> {
   const { result } = await accepted((receiver) => ctx.inspection.ask('close', filter, receiver));
   const sessions = result as SessionId[];
-  const { session, user } = filter;
+  const { tenant, session, user } = filter;
+  // Lost ones too: where they wait, and what is kept of them.
+  if (user !== undefined) ctx.users.forget(userKey(tenant, user));
+  if (ctx.isStoreUp())
+    await accepted((receiver) => ctx.history.ask('dropSessions', { tenant, user, session }, receiver));
   audit(ctx, request, administratorOf(request, ctx), 'closed sessions', { session, user, sessions });
   return sessions.length;
 }

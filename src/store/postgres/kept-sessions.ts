@@ -5,6 +5,7 @@
  */
 import {
   type SessionId,
+  type ShardId,
   type Tenant,
   tenantOfKey,
   type UserId,
@@ -40,6 +41,7 @@ function endedRow(session: SessionId): KeptSession {
     tokenHash: '',
     former: undefined,
     user,
+    home: 0 as ShardId,
     state: new Uint8Array(0),
     expiresAtMs: undefined,
   };
@@ -47,20 +49,21 @@ function endedRow(session: SessionId): KeptSession {
 
 async function keepSessions(sql: Sql, sessions: readonly KeptSession[]): Promise<void> {
   await sql.all(
-    `INSERT INTO sessions (session_id, token_hash, former_id, former_hash, tenant, user_id, state, expires_at)
-     SELECT session_id, token_hash, former_id, former_hash, tenant, user_id, state, ${timeFrom('expires_ms')}
-     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::int8[])
-       AS given (session_id, token_hash, former_id, former_hash, tenant, user_id, state, expires_ms)
+    `INSERT INTO sessions (session_id, token_hash, former_id, former_hash, tenant, user_id, home, state, expires_at)
+     SELECT session_id, token_hash, former_id, former_hash, tenant, user_id, home, state, ${timeFrom('expires_ms')}
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::bytea[],
+       $9::int8[]) AS given (session_id, token_hash, former_id, former_hash, tenant, user_id, home, state, expires_ms)
      ORDER BY session_id COLLATE "C"
      ON CONFLICT (session_id) DO UPDATE SET token_hash = excluded.token_hash, former_id = excluded.former_id,
-       former_hash = excluded.former_hash, tenant = excluded.tenant, user_id = excluded.user_id,
+       former_hash = excluded.former_hash, tenant = excluded.tenant, user_id = excluded.user_id, home = excluded.home,
        state = excluded.state, expires_at = excluded.expires_at
        WHERE excluded.tenant <> ''`,
     [
       ...[sessions.map(({ session }) => session), sessions.map(({ tokenHash }) => tokenHash)],
       ...[sessions.map(({ former }) => former?.session), sessions.map(({ former }) => former?.tokenHash)],
       ...[sessions.map(({ user }) => tenantOfKey(user)), sessions.map(({ user }) => userOfKey(user))],
-      ...[sessions.map(({ state }) => state), sessions.map(({ expiresAtMs }) => expiresAtMs)],
+      ...[sessions.map(({ home }) => home), sessions.map(({ state }) => state)],
+      ...[sessions.map(({ expiresAtMs }) => expiresAtMs)],
     ],
   );
 }
@@ -89,17 +92,17 @@ export async function keptSession(
   // Its own name goes before.
   const [row] = await sql.all<KeptRow>(
     `SELECT session_id AS session, token_hash AS "tokenHash", former_id AS "formerId",
-       former_hash AS "formerHash", state, ${msOf('expires_at')} AS "expiresAtMs"
+       former_hash AS "formerHash", home, state, ${msOf('expires_at')} AS "expiresAtMs"
      FROM sessions WHERE (session_id = $1 OR former_id = $1) AND tenant = $2 AND user_id = $3
        AND (expires_at IS NULL OR expires_at > ${timeFrom('$4::int8')})
      ORDER BY session_id <> $1, expires_at DESC NULLS FIRST LIMIT 1`,
     [session, tenantOfKey(user), userOfKey(user), nowMs],
   );
   if (row === undefined) return null;
-  const { formerId, formerHash, expiresAtMs, state, tokenHash } = row;
+  const { formerId, formerHash, expiresAtMs, home, state, tokenHash } = row;
   const former = formerId === null ? undefined : { session: formerId, tokenHash: formerHash as string };
   return {
-    ...{ session: row.session, tokenHash, former, user, state },
+    ...{ session: row.session, tokenHash, former, user, home, state },
     expiresAtMs: expiresAtMs ?? undefined,
   };
 }
@@ -117,13 +120,28 @@ export async function seenUsers(sql: Sql, users: readonly UserKey[]): Promise<Se
 
 export async function releaseSessions(
   sql: Sql,
-  { expiresAtMs }: Parameters<HistoryStore['releaseSessions']>[0],
+  { expiresAtMs, home }: Parameters<HistoryStore['releaseSessions']>[0],
 ): Promise<void> {
   await sql.all(
-    `WITH connected AS (SELECT session_id FROM sessions WHERE expires_at IS NULL ORDER BY session_id FOR UPDATE)
+    `WITH connected AS (SELECT session_id FROM sessions WHERE expires_at IS NULL AND ($2::int IS NULL OR home = $2)
+       ORDER BY session_id FOR UPDATE)
      UPDATE sessions SET expires_at = ${timeFrom('$1::int8')}
      FROM connected WHERE sessions.session_id = connected.session_id`,
-    [expiresAtMs],
+    [expiresAtMs, home],
+  );
+}
+
+export async function dropSessions(
+  sql: Sql,
+  { tenant, user, session }: Parameters<StoreQueries['dropSessions']>[0],
+): Promise<void> {
+  if (user === undefined && session === undefined) return;
+  await sql.all(
+    `WITH named AS (
+       SELECT session_id FROM sessions WHERE tenant = $1 AND ($2::text IS NULL OR user_id = $2)
+         AND ($3::text IS NULL OR session_id = $3) ORDER BY session_id FOR UPDATE
+     ) DELETE FROM sessions USING named WHERE sessions.session_id = named.session_id`,
+    [tenant, user, session?.replaceAll('\0', '')],
   );
 }
 
@@ -159,6 +177,7 @@ interface KeptRow {
   tokenHash: string;
   formerId: SessionId | null;
   formerHash: string | null;
+  home: ShardId;
   state: Uint8Array;
   expiresAtMs: number | null;
 }

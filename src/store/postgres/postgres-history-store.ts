@@ -110,6 +110,11 @@ export class PostgresHistoryStore implements HistoryStore {
     return refusing('a session', () => this.#readers.read((sql) => sessions.keptSession(sql, request)));
   }
 
+  dropSessions(request: Request<'dropSessions'>): Result<'dropSessions'> {
+    const drop = () => this.#readers.read((sql) => sessions.dropSessions(sql, request));
+    return refusing('the end of sessions', () => this.#keeps.take(() => twiceIfDeadlocked(drop)));
+  }
+
   seen({ users }: Request<'seen'>): Result<'seen'> {
     return refusing('users', () => this.#readers.read((sql) => sessions.seenUsers(sql, users)));
   }
@@ -117,9 +122,8 @@ export class PostgresHistoryStore implements HistoryStore {
   releaseSessions(
     request: Parameters<HistoryStore['releaseSessions']>[0],
   ): ReturnType<HistoryStore['releaseSessions']> {
-    return refusing('the release of sessions', () =>
-      this.#readers.longTransaction((sql) => sessions.releaseSessions(sql, request)),
-    );
+    const release = () => this.#readers.longTransaction((sql) => sessions.releaseSessions(sql, request));
+    return refusing('the release of sessions', () => this.#keeps.take(release));
   }
 
   sweepSessions(

@@ -3,7 +3,14 @@
  * Thread: store. Called by sqlite-history-store.ts, whatever writes inside a transaction.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import { type SessionId, type Tenant, tenantOfKey, type UserId, userOfKey } from '#proto/names.ts';
+import {
+  type SessionId,
+  type ShardId,
+  type Tenant,
+  tenantOfKey,
+  type UserId,
+  userOfKey,
+} from '#proto/names.ts';
 import type { HistoryStore, KeptSession, SeenUser, StoreQueries } from '../history-store.ts';
 
 export class KeptSessions {
@@ -12,6 +19,7 @@ export class KeptSessions {
   readonly #find: StatementSync;
   readonly #release: StatementSync;
   readonly #sweep: StatementSync;
+  readonly #drop: StatementSync;
   readonly #see: StatementSync;
   readonly #seen: StatementSync;
   /** All that is known of one user. */
@@ -20,19 +28,24 @@ export class KeptSessions {
   constructor(database: DatabaseSync) {
     this.#keep = database.prepare(
       `INSERT OR REPLACE INTO sessions
-         (session_id, token_hash, former_id, former_hash, tenant, user_id, state, expires_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+         (session_id, token_hash, former_id, former_hash, tenant, user_id, home, state, expires_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#end = database.prepare('DELETE FROM sessions WHERE session_id = ?');
     // Its own name goes before.
     this.#find = database.prepare(
       `SELECT session_id AS session, token_hash AS tokenHash, former_id AS formerId, former_hash AS formerHash,
-         state, expires_at AS expiresAtMs
+         home, state, expires_at AS expiresAtMs
        FROM sessions WHERE (session_id = ?1 OR former_id = ?1) AND tenant = ?2 AND user_id = ?3
          AND (expires_at IS NULL OR expires_at > ?4)
        ORDER BY session_id <> ?1, expires_at DESC NULLS FIRST LIMIT 1`,
     );
-    this.#release = database.prepare('UPDATE sessions SET expires_at = ? WHERE expires_at IS NULL');
+    this.#release = database.prepare(
+      'UPDATE sessions SET expires_at = ?1 WHERE expires_at IS NULL AND (?2 IS NULL OR home = ?2)',
+    );
+    this.#drop = database.prepare(
+      'DELETE FROM sessions WHERE tenant = ?1 AND (?2 IS NULL OR user_id = ?2) AND (?3 IS NULL OR session_id = ?3)',
+    );
     this.#sweep = database.prepare(
       `DELETE FROM sessions WHERE session_id IN (
          SELECT session_id FROM sessions WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
@@ -51,10 +64,10 @@ export class KeptSessions {
   }
 
   keep({ sessions, ended, seen }: Parameters<StoreQueries['keep']>[0]): void {
-    for (const { session, tokenHash, former, user, state, expiresAtMs } of sessions) {
+    for (const { session, tokenHash, former, user, home, state, expiresAtMs } of sessions) {
       this.#keep.run(
         ...[session, tokenHash, former?.session ?? null, former?.tokenHash ?? null],
-        ...[tenantOfKey(user), userOfKey(user), state, expiresAtMs ?? null],
+        ...[tenantOfKey(user), userOfKey(user), home, state, expiresAtMs ?? null],
       );
     }
     for (const session of ended) this.#end.run(session);
@@ -66,10 +79,10 @@ export class KeptSessions {
   find({ session, user, nowMs }: Parameters<StoreQueries['kept']>[0]): KeptSession | null {
     const row = this.#find.get(session, tenantOfKey(user), userOfKey(user), nowMs) as KeptRow | undefined;
     if (row === undefined) return null;
-    const { formerId, formerHash, expiresAtMs, state, tokenHash } = row;
+    const { formerId, formerHash, expiresAtMs, home, state, tokenHash } = row;
     const former = formerId === null ? undefined : { session: formerId, tokenHash: formerHash as string };
     return {
-      ...{ session: row.session, tokenHash, former, user, state },
+      ...{ session: row.session, tokenHash, former, user, home, state },
       expiresAtMs: expiresAtMs ?? undefined,
     };
   }
@@ -81,8 +94,12 @@ export class KeptSessions {
     });
   }
 
-  release({ expiresAtMs }: Parameters<HistoryStore['releaseSessions']>[0]): void {
-    this.#release.run(expiresAtMs);
+  release({ expiresAtMs, home }: Parameters<HistoryStore['releaseSessions']>[0]): void {
+    this.#release.run(expiresAtMs, home ?? null);
+  }
+
+  drop({ tenant, user, session }: Parameters<StoreQueries['dropSessions']>[0]): void {
+    if (user !== undefined || session !== undefined) this.#drop.run(tenant, user ?? null, session ?? null);
   }
 
   sweep({ nowMs, limit }: Parameters<HistoryStore['sweepSessions']>[0]): number {
@@ -99,6 +116,7 @@ interface KeptRow {
   tokenHash: string;
   formerId: SessionId | null;
   formerHash: string | null;
+  home: ShardId;
   state: Uint8Array;
   expiresAtMs: number | null;
 }

@@ -110,6 +110,10 @@ export class SqliteHistoryStore implements HistoryStore {
     return this.#read('a session', () => this.#keptSessions.find(request));
   }
 
+  async dropSessions(request: Request<'dropSessions'>): Result<'dropSessions'> {
+    return this.#write('the end of sessions', () => this.#keptSessions.drop(request));
+  }
+
   async seen({ users }: Request<'seen'>): Result<'seen'> {
     return this.#read('users', () => this.#keptSessions.seen(users));
   }

@@ -1,7 +1,7 @@
 /** Claims of sessions that may be taken over, and of users who were seen. */
 import assert from 'node:assert/strict';
 import type { SessionId, Tenant, UserId, UserKey } from '#proto/names.ts';
-import { userKey } from '#proto/names.ts';
+import { type ShardId, userKey } from '#proto/names.ts';
 import {
   type HistoryStore,
   type KeptSession,
@@ -18,7 +18,7 @@ const rowsMax = 5_000;
 function kept(session: string, fields: Partial<KeptSession> = {}): KeptSession {
   return {
     ...{ session: session as SessionId, tokenHash: `hash of ${session}`, former: undefined, user: annKey },
-    ...{ state: bytes(1), expiresAtMs: undefined },
+    ...{ home: 0 as ShardId, state: bytes(1), expiresAtMs: undefined },
     ...fields,
   };
 }

@@ -195,12 +195,12 @@ test('who waits for a session to park, and is gone when it does, is answered all
   users.resume(ann, { session: 'new' as SessionId, former: 'old' as SessionId, tokenHash: 'h old' }, (a) =>
     answers.push(a),
   );
-  users.park(ann, 'new' as SessionId, { subscriptions: [], watching: [] });
-  users.park(ann, 'old' as SessionId, { subscriptions: [], watching: [] });
+  users.park(ann, 'new' as SessionId, { subscriptions: [], watching: [] }, 'h new');
+  users.park(ann, 'old' as SessionId, { subscriptions: [], watching: [] }, 'h old');
   assert.equal(answers.length, 1);
 });
 test('a session whose first write had an unknown fate is ended in the store, too', () => {
-  const { ctx, timers, clock, pass } = boards();
+  const { timers, clock, pass } = boards();
   const asked: any[] = [];
   const store = {
     epoch: 'e',
@@ -221,7 +221,7 @@ test('a session whose first write had an unknown fate is ended in the store, too
       expiresAtMs: undefined,
     }),
   };
-  keeps.keep('s1' as SessionId, source as never, true);
+  keeps.keep('s1' as SessionId, source as never);
   pass(1100);
   asked[0][2](undefined); // the store wrote it, and its answer was lost
   keeps.end('s1' as SessionId);

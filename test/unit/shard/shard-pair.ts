@@ -130,6 +130,7 @@ export class TestShard {
           else this.links.send(shard, 'sessionDeliver', nobody, [ids, inboxOffset, 1, frame, delivery]);
           return 'sent';
         },
+        hide: nothing,
         replace: nothing,
         tellLost: nothing,
         tellReceipt: nothing,
@@ -156,7 +157,7 @@ export class TestShard {
       ...{ subscribers: this.subscribers, sessions, store: new StorePort(this.links) },
       ...{ topicPort: this.topicPort, laneHomes },
       inspection: new SessionInspection({
-        ...{ self: this.id, shardCount: 2, clock: systemClock, sessions },
+        ...{ self: this.id, shardCount: 2, clock: systemClock, sessions, users: this.users },
         ...{ links: this.links, pending: this.pending },
       }),
       windows: new HotWindows(),

@@ -54,6 +54,7 @@ class InboxWorld {
           this.deliveries.push({ shard, sessions, inboxOffset, frame });
           return 'sent';
         },
+        hide: () => assert.fail('nobody is invisible'),
         replace: () => assert.fail('nobody resumes a session'),
         tellLost: (shard, sessions) => void this.toldLost.push([shard, sessions]),
         tellReceipt: (user, receipt) => void this.receipts.push([user, receipt]),

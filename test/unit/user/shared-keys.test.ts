@@ -30,7 +30,7 @@ function open(name: string) {
     ...{ ...noStore, ...alone, ...shared },
     sessions: {
       deliver: () => 'sent',
-      ...{ replace: nothing, tellLost: nothing, tellReceipt: nothing, copyToSender: nothing },
+      ...{ hide: nothing, replace: nothing, tellLost: nothing, tellReceipt: nothing, copyToSender: nothing },
     },
     sessionsMax: 1,
     homeOf: () => 0 as ShardId,

@@ -36,6 +36,7 @@ class UserWorld {
           this.deliveries.push({ shard, sessions, frame });
           return 'sent';
         },
+        hide: () => assert.fail('nobody is invisible'),
         replace: () => assert.fail('nobody resumes a session'),
         tellLost: () => assert.fail('nothing that is volatile is told to be lost'),
         tellReceipt: () => assert.fail('nobody has left a mark'),

@@ -6,6 +6,7 @@ CREATE TABLE sessions (
   former_hash text COLLATE "C",
   tenant      text COLLATE "C" NOT NULL,
   user_id     text COLLATE "C" NOT NULL,
+  home        int NOT NULL,                   -- the shard that is the user's
   state       bytea NOT NULL,                 -- what comes back with it
   expires_at  timestamptz                     -- NULL while it has a connection
 );

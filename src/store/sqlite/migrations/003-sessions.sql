@@ -6,6 +6,7 @@ CREATE TABLE sessions (
   former_hash TEXT,
   tenant      TEXT NOT NULL,
   user_id     TEXT NOT NULL,
+  home        INTEGER NOT NULL,       -- the shard that is the user's
   state       BLOB NOT NULL,          -- what comes back with it
   expires_at  INTEGER                 -- milliseconds since 1970; NULL while it has a connection
 ) STRICT;
