@@ -7,6 +7,8 @@ import { backoffMs, mayReconnect, stableAfterMs, tokenExpiredCode } from './reco
 
 /** Silence for this long, asked in vain for a sign of life, is a lost connection; milliseconds. */
 const beatMs = 25_000;
+/** Nobody comes back to this session. */
+const goodbyeCode = 1000;
 const replyTypes = new Set(['Status', 'Error', 'Pong']);
 
 export class Connection {
@@ -44,7 +46,7 @@ export class Connection {
   stop() {
     this.#listener = { onPhase() {}, onEnvelope() {} };
     this.#phase = { name: 'closed' };
-    this.#drop();
+    this.#drop(goodbyeCode);
     clearTimeout(this.#retryTimer);
     this.#try = undefined;
   }
@@ -118,10 +120,11 @@ export class Connection {
   }
 
   /** The listener subscribes first; then what was not answered goes out again, in its order. */
-  #onLive({ userId, shard, node, maxMessageBytes, inbox }) {
+  #onLive({ userId, shard, node, maxMessageBytes, inbox, sessionId, resumeToken }) {
     const unanswered = [...this.#unanswered.values()];
     this.#liveAtMs = Date.now();
-    this.#enter({ name: 'connected', userId, shard, node, maxMessageBytes, inbox });
+    const session = { sessionId, resumeToken };
+    this.#enter({ name: 'connected', userId, shard, node, maxMessageBytes, inbox, session });
     for (const command of unanswered) this.#send(command);
   }
 
@@ -169,13 +172,13 @@ export class Connection {
     if (this.#phase.name === 'connected') this.#socket.send(JSON.stringify({ type: 'Ping' }));
   }
 
-  /** Forgets the socket; its end is no news any more. */
-  #drop() {
+  /** Forgets the socket; its end is no news any more. Without the code of a goodbye the server keeps the session. */
+  #drop(code) {
     clearInterval(this.#beatTimer);
     if (this.#socket === undefined) return;
     this.#socket.onmessage = null;
     this.#socket.onclose = null;
-    this.#socket.close();
+    this.#socket.close(code);
     this.#socket = undefined;
   }
 

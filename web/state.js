@@ -61,6 +61,12 @@ export function opened(state, place) {
     entries: [],
     /** Own messages from the server that may be one whose reply is still to come. */
     held: [],
+    /** Of topics: `{count, users}` of who is there (presence.js), once known. */
+    members: undefined,
+    /** Of the other user: `{status, lastSeen}`, once known. */
+    presence: undefined,
+    /** Names of who is writing. */
+    typists: [],
     /** How far others have read, as offsets by user. */
     reads: {},
     unreadCount: 0,
@@ -155,7 +161,7 @@ export function readMark(state, key) {
   if (!isStored(conversation)) return undefined;
   const { kind, name, entries } = conversation;
   if (kind === 'topic') return { topic: name, offset: lastOffsetOfOthers(entries, state.me) };
-  const people = state.conversations.filter((conversation) => conversation.kind === 'user');
+  const people = state.conversations.filter((other) => other.kind === 'user');
   const limit = Math.min(...people.map(({ unreadOffset }) => unreadOffset ?? Number.POSITIVE_INFINITY));
   const offsets = people.map((person) => lastOffsetOfOthers(person.entries, state.me, limit));
   return { topic: inboxOf(state.me), offset: Math.max(...offsets) };

@@ -59,6 +59,14 @@ export function lostWords(why) {
   return why.code === 1006 ? 'Connection lost.' : `Connection lost: ${closeWords(why)}.`;
 }
 
+/** Who is writing; undefined when nobody is. */
+export function typingWords(typists) {
+  const [one, other] = typists;
+  if (typists.length > 2) return 'Several people are typing…';
+  if (other !== undefined) return `${one} and ${other} are typing…`;
+  return one === undefined ? undefined : `${one} is typing…`;
+}
+
 function secondsOf(ms) {
   const seconds = Math.max(1, Math.ceil(ms / 1000));
   return seconds === 1 ? '1 second' : `${seconds} seconds`;

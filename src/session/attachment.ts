@@ -74,6 +74,12 @@ export class Attachment implements Subscriber, AnswerReceiver {
   /** Of the youngest entry that it surely has, and of the youngest that went before the last ping. */
   #inboxSure = 0;
   #inboxPinged = 0;
+  /** While a stretch that came before this session is read: up to where. */
+  #catchUp: { readonly offset: number } | undefined;
+  /** Until the home has answered with what was left out meanwhile. */
+  #isSuspended = false;
+  /** Something was left out while a stretch was read. */
+  #isBehind = false;
   /** While it catches up with what the inbox got when its home was away. */
   #recovery: Recovery | undefined;
 
@@ -112,8 +118,9 @@ export class Attachment implements Subscriber, AnswerReceiver {
     this.#inboxOffset = offset;
     const { epoch } = this.#ctx.history;
     // The session began without knowing: all behind this one comes by itself.
-    if (this.#inboxAtStart === undefined && epoch !== undefined)
-      this.#inboxAtStart = { offset: offset - 1, epoch };
+    if (this.#inboxAtStart !== undefined || epoch === undefined) return;
+    this.#inboxAtStart = { offset: offset - 1, epoch };
+    this.#inboxSure = offset - 1;
   }
 
   /** What the inbox got was lost on the way here: the home sends nothing until it is asked again. */
@@ -140,7 +147,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
   }
 
   onPing(): void {
-    this.#inboxPinged = this.#inboxOffset;
+    this.#inboxPinged = this.#inboxSent;
   }
 
   onPong(): void {
@@ -149,9 +156,34 @@ export class Attachment implements Subscriber, AnswerReceiver {
 
   /** How far the client is with the inbox: what it surely has, or also what was sent to it. */
   inboxPosition(isSure: boolean): Position | undefined {
-    const { offset, epoch } = this.#inboxAtStart ?? {};
-    if (epoch === undefined || offset === undefined) return undefined;
-    return { offset: Math.max(offset, isSure ? this.#inboxSure : this.#inboxOffset), epoch };
+    const { epoch } = this.#inboxAtStart ?? {};
+    if (epoch === undefined) return undefined;
+    return { offset: isSure ? this.#inboxSure : this.#inboxSent, epoch };
+  }
+
+  /** A stretch behind `upTo.offset` is read, which rises with it; what comes meanwhile is not delivered. */
+  onCatchUp(upTo: { readonly offset: number }): void {
+    if (this.#catchUp === undefined) this.#inboxSure = this.#inboxPinged = upTo.offset;
+    this.#catchUp = upTo;
+  }
+
+  /** What came meanwhile is asked for, in its order. */
+  onCaughtUp(): void {
+    this.#catchUp = undefined;
+    if (!this.#isBehind) return;
+    this.#isBehind = false;
+    this.#isSuspended = true;
+    this.onInboxLost();
+  }
+
+  /** True while something older of the inbox is still to come: what comes now is asked for again, behind it. */
+  tryLeaveOut(): boolean {
+    if (this.#catchUp !== undefined) this.#isBehind = true;
+    return this.#catchUp !== undefined || this.#isSuspended;
+  }
+
+  get #inboxSent(): number {
+    return this.#catchUp?.offset ?? this.#inboxOffset;
   }
 
   /** The thread of `home` was restarted. (Lanes are told to it by the topic port, for all their subscribers at once.) */
@@ -214,10 +246,11 @@ export class Attachment implements Subscriber, AnswerReceiver {
   #onInbox(joined: Joined): void {
     const since = this.#inboxSince;
     if (since === undefined) {
+      this.#isSuspended = false;
       // It began without its inbox, and its home was lost since: what came in between nobody can tell.
       if (this.#session.isLive) this.#session.onInboxHole();
       this.#inboxAtStart = joined.position;
-      this.#inboxOffset = joined.position.offset;
+      this.#inboxOffset = this.#inboxSure = joined.position.offset;
       return;
     }
     this.#recovery = new Recovery(since, this.#inbox, this.#session, this.#ctx);
@@ -227,6 +260,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
   get #inbox() {
     return inboxSource(this.#user, this.#session, this.#ctx, {
       onLive: (offset) => {
+        this.#isSuspended = false;
         this.#recovery = undefined;
         this.#userHome = 'knows';
         this.onInboxDelivered(offset);

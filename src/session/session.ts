@@ -176,6 +176,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
 
   /** By the user's home; `inboxOffset` is the place of the last one in the inbox, 0 where it is not stored. */
   deliverDirect({ frames, frameCount, delivery }: DirectFrames, inboxOffset: number): void {
+    if (inboxOffset > 0 && this.#attachment?.tryLeaveOut() === true) return;
     this.#attachment?.onInboxDelivered(inboxOffset);
     this.deliver(frames, frameCount, delivery);
   }
@@ -202,6 +203,12 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
 
   onInboxLost(): void {
     if (this.isOpen) this.#attachment?.onInboxLost();
+  }
+
+  /** A stretch of the inbox is read, up to where `upTo` says; undefined: no more. */
+  onInboxCatchUp(upTo: { readonly offset: number } | undefined): void {
+    if (upTo === undefined) this.#attachment?.onCaughtUp();
+    else this.#attachment?.onCatchUp(upTo);
   }
 
   onInboxHole(): void {

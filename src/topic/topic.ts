@@ -36,6 +36,8 @@ const batchMessagesMax = 1024;
 /** Payload bytes of one flush: a quarter of the smallest outbox worth having, so that one batch never evicts a reader. */
 const batchBytesMax = 128 * 1024;
 
+/** A cached topic that nobody listens to any more keeps its epoch for so long, as it would a message. Milliseconds. */
+const lingerMs = 5 * 60_000;
 /** News of who is writing, in one flush. */
 const typingMax = 128;
 
@@ -73,6 +75,8 @@ export class Topic implements FlushTarget {
   readonly #onIdle: () => void;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
+  /** Monotonic, milliseconds. */
+  #lingersUntilMs = 0;
 
   /** `onIdle` is called when time made it so; after a command its caller looks by itself. */
   constructor(key: TopicKey, ctx: TopicContext, onIdle: () => void) {
@@ -104,7 +108,8 @@ export class Topic implements FlushTarget {
       (this.#board?.isIdle ?? true) &&
       (this.#typists?.isEmpty ?? true) &&
       (this.#durable?.isIdle ?? true) &&
-      (this.#cached?.isCold ?? true)
+      (this.#cached?.isCold ?? true) &&
+      this.#lingersUntilMs <= this.#ctx.clock.monotonicMs()
     );
   }
 
@@ -133,7 +138,9 @@ export class Topic implements FlushTarget {
       if (join.shard === shard && sameLane(join.lane.spec, spec)) join.isOver = true;
     }
     this.#lanes.leave(spec, shard);
-    if (this.#lanes.size === 0) this.#forgetWaiting(); // nobody is left to get it
+    if (this.#lanes.size > 0) return;
+    this.#forgetWaiting(); // nobody is left to get it
+    if (this.#cached !== undefined) this.#linger();
   }
 
   /** The thread of `shard` died, and its subscribers with it. */
@@ -225,6 +232,12 @@ export class Topic implements FlushTarget {
     const joined = log?.join(since, lane.spec[0], lane.filter);
     if (joined?.isLive ?? true) this.#lanes.join(lane, shard);
     onAnswer(joined === undefined ? { ok: true } : { ok: true, joined });
+  }
+
+  /** An empty log has nothing to keep it: whoever was lost comes back to the same epoch all the same. */
+  #linger(): void {
+    this.#lingersUntilMs = this.#ctx.clock.monotonicMs() + lingerMs;
+    this.#ctx.timers.schedule(this.#lingersUntilMs, { onDeadline: this.#onIdle });
   }
 
   /** Before a message that comes behind it, as a rule. */

@@ -1,6 +1,6 @@
 /**
  * What the homes of a shard want kept of their users over a restart, on its way to the store.
- * Thread: shard; one for all users. Written in batches, a second late: a session that is over by then is never written.
+ * Thread: shard; one for all users. Written in batches, a moment late: what changes often is written once.
  * Bounded: past the bound what is new is not kept, and cannot be resumed after a restart of the process.
  */
 import type { TimerEntry } from '#kit/timer-wheel.ts';
@@ -10,8 +10,8 @@ import { type GoneDevice, mergedDevices, type Past } from '../presence/device-pr
 import type { KeptSession, SeenUser } from '../store/history-store.ts';
 import { packObject, unpackObject } from '../wire/codec.ts';
 
-/** How long something waits for others, milliseconds; and how long behind a full batch: the store has others to serve. */
-const waitMs = 1_000;
+/** How long something waits for others, milliseconds: a home that dies meanwhile takes it along. And how long behind a full batch: the store has others to serve. */
+const waitMs = 200;
 const pauseMs = 50;
 /** Sessions, ends and users of one write. */
 const batchMax = 500;
@@ -53,6 +53,11 @@ export class KeepBuffer implements TimerEntry {
     if (this.#ended.size >= waitingMax) return;
     this.#ended.add(session);
     this.#schedule();
+  }
+
+  /** It is over, whatever the store still says. */
+  hasEnded(session: SessionId): boolean {
+    return this.#ended.has(session) || this.#batch?.ended.includes(session) === true;
   }
 
   /** The last device of a user left. */

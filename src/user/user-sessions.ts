@@ -183,10 +183,11 @@ export class UserSessions implements KeepSource {
 
   #askStore(takeover: Takeover): void {
     const { session, former, tokenHash, onAnswer } = takeover;
+    if (this.#ctx.keeps.hasEnded(former)) return onAnswer(resumeFailed());
     const request = { session: former, user: this.#key, nowMs: this.#ctx.clock.wallMs() };
     const sent = this.#ctx.store.ask('kept', request, (kept) => {
       if (kept === undefined) return onAnswer(storeAway());
-      if (kept === null) return onAnswer(resumeFailed());
+      if (kept === null || this.#ctx.keeps.hasEnded(kept.session)) return onAnswer(resumeFailed());
       const told = unpackObject(kept.state) as SessionTold;
       if (!isNameOf(kept.session, { tokenHash: kept.tokenHash, told }, takeover))
         return onAnswer(resumeFailed());

@@ -25,8 +25,8 @@ export class Demo {
     this.#browser = browser;
   }
 
-  static async start(): Promise<Demo> {
-    const server = await startTestServer();
+  static async start(settings: Record<string, string> = {}): Promise<Demo> {
+    const server = await startTestServer(settings);
     try {
       return new Demo(server, await launchChromium());
     } catch (error) {
@@ -217,15 +217,20 @@ export class Line {
   readonly received: { type: string; data: Record<string, unknown> }[] = [];
   /** Changes what the page sends. */
   rewrite: (frame: string) => string = (frame) => frame;
+  /** Frames of the server that do not reach the page. */
+  isDeaf: (frame: string) => boolean = () => false;
   #isDown = false;
-  #cut = async (): Promise<void> => {};
+  #cut: (code?: number) => Promise<void> = async () => {};
 
   readonly prepare = async (page: Page): Promise<void> => {
     await page.routeWebSocket('**/ws', (socket) => {
       if (this.#isDown) return void socket.close({ code: 4000 });
       const server = socket.connectToServer();
-      this.#cut = async () => {
-        await Promise.all([socket.close({ code: 4000 }), server.close()]);
+      this.#cut = async (code) => {
+        // Each end hears its own code, and not that of the other one.
+        socket.onClose(() => {});
+        server.onClose(() => {});
+        await Promise.all([socket.close({ code: 4000 }), server.close(code === undefined ? {} : { code })]);
       };
       socket.onMessage((frame) => {
         const text = this.rewrite(String(frame));
@@ -234,15 +239,24 @@ export class Line {
       });
       server.onMessage((frame) => {
         this.received.push(JSON.parse(String(frame)));
-        socket.send(frame);
+        if (!this.isDeaf(String(frame))) socket.send(frame);
       });
     });
   };
 
-  /** Lost, and not to be had again until `restore`. */
+  /** Lost, and not to be had again until `restore`. The server keeps the session, to be resumed. */
+  async lose(page: Page): Promise<void> {
+    await this.#end(page, undefined);
+  }
+
+  /** The same, and the server forgets the session, as it does in time: everything is to be subscribed anew. */
   async cut(page: Page): Promise<void> {
+    await this.#end(page, 1000);
+  }
+
+  async #end(page: Page, code: number | undefined): Promise<void> {
     this.#isDown = true;
-    await this.#cut();
+    await this.#cut(code);
     await status(page).filter({ hasText: 'Reconnecting' }).waitFor();
   }
 

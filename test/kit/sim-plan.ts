@@ -1,7 +1,7 @@
 /** What happens in a simulation, from its seed: the world it begins with, and a list of operations with their times. */
 import type { Encoding } from '#proto/envelope.ts';
 import { Dice } from './sim-random.ts';
-import type { StoreKind } from './sim-store.ts';
+import { type ServerSetup, storeThread } from './sim-threads.ts';
 
 export interface PlannedClient {
   tenant: string;
@@ -10,18 +10,10 @@ export interface PlannedClient {
   wants: { topic: string; filter: string | undefined; isWanted: boolean }[];
 }
 
-export interface Setup {
-  shardCount: number;
-  storeKind: StoreKind;
-  /** What it does in a turn at most, where what it does takes time. */
-  storeJobsMax: number;
-  /** Of a shard's hot windows. */
-  windowBytesMax: number;
+export interface Setup extends ServerSetup {
   outboxBytesMax: number;
   /** What is beyond counts as on its way to a client. */
   kernelBytes: number;
-  /** Records that are not lost when the writer of a link dies. */
-  ringRecordsMax: number;
   /** Beside a message, so that a few of them are more than one answer carries. */
   padBytes: number;
   /** How likely it is that an actor gets its turn in a tick. */
@@ -54,9 +46,6 @@ export interface Plan {
   setup: Setup;
   ops: SimOp[];
 }
-
-/** Where a thread's number would be: the store. */
-export const storeThread = 99;
 
 const topics = ['chat:0', 'chat:1', 'cache:0'];
 const weights = {

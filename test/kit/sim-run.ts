@@ -1,7 +1,7 @@
 /** One seed → one run → what was wrong with it; and, of what was wrong, a shorter plan that shows it as well. */
 import type { SimEvent } from './sim-events.ts';
 import { judge, tails } from './sim-judge.ts';
-import { type Plan, printOps, type SimOp } from './sim-plan.ts';
+import { type Plan, printOps } from './sim-plan.ts';
 import { SimWorld } from './sim-world.ts';
 
 export interface SimResult {
@@ -41,22 +41,22 @@ function sentinels({ clients }: SimWorld): void {
 }
 
 /** Leaves out operations as long as a run without them is still wrong in the same way. */
-export async function shrink(plan: Plan, isSame: (faults: string[]) => boolean): Promise<Plan> {
+export async function shrink<AnyPlan extends { ops: object[] }>(
+  plan: AnyPlan,
+  run: (plan: AnyPlan) => Promise<{ faults: string[] }>,
+  isSame: (faults: string[]) => boolean,
+): Promise<AnyPlan> {
   let best = plan;
   let runsLeft = shrinkRunsMax;
   for (let size = Math.ceil(best.ops.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let start = 0; start < best.ops.length && runsLeft > 0; runsLeft--) {
-      const ops: SimOp[] = best.ops.toSpliced(start, size);
-      const { faults } = await runPlan({ ...best, ops });
-      if (isSame(faults)) best = withOps(best, ops);
+      const shorter: AnyPlan = { ...best, ops: best.ops.toSpliced(start, size) };
+      const { faults } = await run(shorter);
+      if (isSame(faults)) best = shorter;
       else start += size;
     }
   }
   return best;
-}
-
-function withOps(plan: Plan, ops: SimOp[]): Plan {
-  return { ...plan, ops };
 }
 
 /** Everything that is needed to see it again. */

@@ -44,6 +44,8 @@ export class SimWire {
   pingCount = 0;
   /** The client gave it up: the server finds out. */
   isGivenUp = false;
+  /** What the server is told of why. */
+  givenUpCode = abnormal;
 
   constructor(who: WireUser, shard: SimShard, kernelBytes: number) {
     this.who = who;
@@ -76,6 +78,14 @@ export class SimWire {
     this.toClient = [];
     this.toClientBytes = 0;
     this.toServer.length = dice.between(0, this.toServer.length);
+  }
+
+  /** The client goes, and says so behind all that it sent. */
+  sayGoodbye(): void {
+    this.isGivenUp = true;
+    this.givenUpCode = 1000;
+    this.toClient = [];
+    this.toClientBytes = 0;
   }
 
   /** The server's thread is gone. Of what it wrote last some may arrive. */
@@ -132,7 +142,7 @@ export class ServerEnd implements Transport {
     const isGone = wire.isGivenUp && wire.toServer.length === 0 && dice.chance(0.3);
     if (isLate || isAnswered || isGone) {
       wire.closeCode ??= abnormal;
-      this.#shard.onClosed(this, this.session, abnormal);
+      this.#shard.onClosed(this, this.session, isGone ? wire.givenUpCode : abnormal);
     }
   }
 

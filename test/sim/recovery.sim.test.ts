@@ -34,7 +34,7 @@ async function failureOf(seed: number): Promise<string | undefined> {
   const { faults } = await runPlan(plan);
   if (faults.length === 0) return undefined;
   const kinds = new Set(faults.map(kindOf));
-  const shortest = await shrink(plan, (others) => others.some((fault) => kinds.has(kindOf(fault))));
+  const shortest = await shrink(plan, runPlan, (others) => others.some((fault) => kinds.has(kindOf(fault))));
   return report(shortest, (await runPlan(shortest)).faults);
 }
 

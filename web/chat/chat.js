@@ -4,6 +4,7 @@
  */
 import { Connection } from '../connection.js';
 import { newId } from '../names.js';
+import { inboxOf, isInbox } from '../payload.js';
 import * as steps from '../state.js';
 import { closeWords, lostWords } from '../wording.js';
 import { Deliveries } from './deliveries.js';
@@ -11,8 +12,11 @@ import { Finder } from './finder.js';
 import { History } from './history.js';
 import { Inbox } from './inbox.js';
 import { OwnMessages } from './own-messages.js';
+import { Presence } from './presence.js';
 import { ReadMarks } from './read-marks.js';
+import { Resumption } from './resumption.js';
 import { Topics } from './topics.js';
+import { Typing } from './typing.js';
 
 const lobby = 'chat:lobby';
 
@@ -30,6 +34,9 @@ export class Chat {
   #own;
   #finder;
   #deliveries;
+  #presence;
+  #typing;
+  #resumption;
   /** Name behind the credentials, when there is one: a reload signs in again. */
   #name;
   #wasConnected = false;
@@ -63,6 +70,7 @@ export class Chat {
     this.#topics?.stop();
     this.#inbox?.stop();
     this.#marks?.stop();
+    this.#typing?.stop();
     this.#connection = undefined;
     this.drafts.clear();
     this.#page.remember(undefined);
@@ -90,6 +98,7 @@ export class Chat {
     const place = { kind: 'user', name: user };
     this.#show(place);
     this.#remember();
+    this.#presence.follow();
     await this.#history.ensure(steps.keyOf(place));
   }
 
@@ -97,6 +106,7 @@ export class Chat {
   leave(key) {
     const { kind, name } = steps.find(this.state, key);
     if (kind === 'topic') this.#topics.unsubscribe(name);
+    if (kind === 'user') this.#presence.unfollow(name);
     this.#set(steps.closed(this.state, key));
     this.#loadShown();
     this.#remember();
@@ -126,8 +136,16 @@ export class Chat {
 
   // ---- messages
 
+  /** What is written and not sent yet. */
+  wrote(key, text) {
+    if (text === '') this.drafts.delete(key);
+    else this.drafts.set(key, text);
+    this.#typing.onWrote(key, text);
+  }
+
   /** Sends to the topic or user of a conversation. Answers what is wrong with the text, or undefined. */
   post(key, text) {
+    this.#typing.onDone(key);
     return this.#own.post(key, text);
   }
 
@@ -168,21 +186,40 @@ export class Chat {
     if (phase.name === 'closed' && !this.#wasConnected) return this.signOut(closeWords(phase));
     const before = this.state.phase;
     this.state = { ...this.state, phase, isStoreAway: false };
-    if (before.name === 'connected') this.#note(lostWords(phase));
+    if (before.name === 'connected') this.#onLost(phase);
     if (phase.name === 'connected') this.#onConnected(phase);
     this.#page.onChange();
   }
 
-  #onConnected({ userId, shard, inbox }) {
+  #onLost(phase) {
+    this.#note(lostWords(phase));
+    this.#typing.onLost();
+  }
+
+  #onConnected({ userId, shard, inbox, session }) {
     this.state = { ...this.state, me: userId };
     if (this.#wasConnected) this.#note(`Connected again, on shard ${shard}.`);
     this.#wasConnected = true;
     void this.#countShards();
     this.#inbox.onConnected(userId, inbox);
     this.#topics.onConnected();
+    this.#resumption.onConnected(session, this.#positionsOf(userId), (topics) => this.#goOn(topics));
+  }
+
+  /** `resumed`: what came back of each topic; undefined where nothing did, and all is to be subscribed anew. */
+  #goOn(resumed) {
+    this.#inbox.goOn(resumed?.find(({ topic }) => isInbox(topic)));
+    this.#topics.goOn(resumed);
+    this.#presence.onConnected(resumed !== undefined);
     this.#marks.onConnected();
     this.#loadShown();
     this.#look();
+  }
+
+  /** Everything up to there is here. */
+  #positionsOf(user) {
+    const inbox = this.#inbox.position;
+    return { ...this.#topics.positions, ...(inbox === undefined ? {} : { [inboxOf(user)]: inbox }) };
   }
 
   // ---- parts, and what they share
@@ -199,7 +236,10 @@ export class Chat {
       deliver: (command) => connection.deliver(command),
     };
     this.#history = new History(core);
-    this.#topics = new Topics(core, this.#history);
+    this.#presence = new Presence(core);
+    this.#typing = new Typing(core);
+    this.#resumption = new Resumption(core);
+    this.#topics = new Topics(core, this.#history, this.#presence);
     this.#inbox = new Inbox(core, this.#history, { position: inbox, onMoved: () => this.#remember() });
     this.#marks = new ReadMarks(core);
     this.#own = new OwnMessages(core);
@@ -207,8 +247,11 @@ export class Chat {
     this.#deliveries = new Deliveries(core, {
       topics: this.#topics,
       inbox: this.#inbox,
+      presence: this.#presence,
+      typing: this.#typing,
       isLookedAt: (key) => this.#isLookedAt(key),
       onOpened: () => {
+        this.#presence.follow();
         this.#loadShown();
         this.#remember();
       },
@@ -229,10 +272,12 @@ export class Chat {
   /** Tells the state, and in time the server, that what is on the screen was read. */
   #look() {
     const key = this.#watchedKey;
-    if (!this.#isLookedAt(key) || steps.find(this.state, key) === undefined) return;
+    const conversation = steps.find(this.state, key);
+    if (!this.#isLookedAt(key) || conversation === undefined) return;
     const state = steps.looked(this.state, key);
     if (state !== this.state) this.#set(state);
-    if (state.phase.name !== 'connected') return;
+    // Of a topic that is not subscribed yet the server takes none.
+    if (state.phase.name !== 'connected' || conversation.membership === 'joining') return;
     const mark = steps.readMark(state, key);
     if (mark !== undefined) this.#marks.mark(mark);
   }

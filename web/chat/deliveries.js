@@ -6,7 +6,7 @@ export class Deliveries {
   #core;
   #ctx;
 
-  /** `ctx`: topics, inbox, isLookedAt(key), onOpened() (a conversation, by a message), onRestored() (the store). */
+  /** `ctx`: topics, inbox, presence, typing, isLookedAt(key), onOpened() (a conversation, by a message), onRestored() (the store). */
   constructor(core, ctx) {
     this.#core = core;
     this.#ctx = ctx;
@@ -27,6 +27,10 @@ export class Deliveries {
         return this.#onEntry(data);
       case 'Receipt':
         return this.#onReceipt(data);
+      case 'Presence':
+        return this.#ctx.presence.onNews(data);
+      case 'Typing':
+        return this.#ctx.typing.onNews(data);
       case 'System':
         return this.#onSystem(data);
       case 'Status':
@@ -49,6 +53,7 @@ export class Deliveries {
     if (place.kind === 'topic' && !isOpen) return;
     const heard = isReplay ? state : steps.heardFrom(state, message);
     this.#core.set(steps.received(heard, place, message, this.#ctx.isLookedAt(key)));
+    if (!isReplay) this.#ctx.typing.onMessage(key, message.from);
     if (!isOpen) this.#ctx.onOpened();
   }
 

@@ -38,7 +38,7 @@ export class Inbox {
     clearTimeout(this.#timer);
   }
 
-  /** `inbox`: its end as this connection begins; all behind it comes by itself. */
+  /** `inbox`: its end as this connection begins; all behind it comes by itself, and all before it after `goOn`. */
   onConnected(user, inbox) {
     clearTimeout(this.#timer);
     this.#topic = inboxOf(user);
@@ -53,7 +53,13 @@ export class Inbox {
     }
     if (inbox?.epoch === this.#position.epoch && inbox.offset === this.#position.offset) return;
     this.#endOffset = inbox?.offset ?? Number.POSITIVE_INFINITY;
-    void this.#recover();
+  }
+
+  /** `resumed`: what the server says of the inbox when it has resumed the session. */
+  goOn(resumed) {
+    if (this.#endOffset === undefined) return;
+    if (resumed === undefined) void this.#recover();
+    else this.#onAnswer(resumed);
   }
 
   onEntry(offset) {
@@ -76,12 +82,15 @@ export class Inbox {
     if (type === 'Error') {
       if (data.retryable) this.#timer = setTimeout(() => void this.#recover(), data.retryAfterMs ?? retryMs);
       else this.#startAt(undefined);
-    } else if (data.recovered) {
-      this.#endOffset = Math.min(this.#endOffset, data.offset);
-      this.#endWhenComplete();
     } else {
-      this.#startAt(data.offset === undefined ? undefined : { offset: data.offset, epoch: data.epoch });
+      this.#onAnswer(data);
     }
+  }
+
+  #onAnswer({ recovered, offset, epoch }) {
+    if (!recovered) return this.#startAt(offset === undefined ? undefined : { offset, epoch });
+    this.#endOffset = Math.min(this.#endOffset, offset);
+    this.#endWhenComplete();
   }
 
   #endWhenComplete() {

@@ -29,8 +29,7 @@ export function Composer({
   const write = (next) => {
     setText(next);
     setProblem(undefined);
-    if (next === '') chat.drafts.delete(key);
-    else chat.drafts.set(key, next);
+    chat.wrote(key, next);
   };
   const send = (event) => {
     event.preventDefault();

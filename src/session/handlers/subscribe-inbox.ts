@@ -33,6 +33,7 @@ export const subscribeInbox: Required<Handler<'Subscribe'>> = {
     const since = { ...given, upTo: session.inboxAtStart?.offset ?? Number.MAX_SAFE_INTEGER };
     const command = { envelope, since };
     phase.inboxRecovery = 'asked';
+    session.onInboxCatchUp(given);
     const requested = ctx.users.attach(userKey(tenant, userId), session, since, session);
     return settle(requested, command, (answer) => recover(live, since, answer, ctx));
   },
@@ -52,19 +53,23 @@ function endOf({ phase }: LiveSession, answer: Answer, ctx: SessionContext): Out
 
 function recover(live: LiveSession, since: Since, answer: Answer, ctx: SessionContext): Outcome {
   const { session, phase } = live;
-  phase.inboxRecovery = undefined;
-  if (!answer.ok) return { do: 'refuse', refusal: answer.refusal };
+  const end = () => {
+    phase.inboxRecovery = undefined;
+    session.onInboxCatchUp(undefined);
+  };
+  if (!answer.ok) {
+    end();
+    return { do: 'refuse', refusal: answer.refusal };
+  }
   const { userId } = phase.identity;
   const topic = inboxOf(userId);
   const { joined } = answer;
+  if (joined === undefined || joined.recovered === false) end();
   if (joined === undefined)
     return { do: 'reply', data: { topic, class: ctx.classOf(topic), recovered: false } };
   const { position, recovered } = joined;
   const data = { topic, class: ctx.classOf(topic), ...position, recovered };
   if (recovered === false) return { do: 'reply', data };
-  const end = () => {
-    phase.inboxRecovery = undefined;
-  };
   const source = inboxSource(userKey(phase.identity.tenant, userId), session, ctx, {
     onLive: end,
     onLost: () => {
@@ -76,5 +81,6 @@ function recover(live: LiveSession, since: Since, answer: Answer, ctx: SessionCo
   const stretch = { ...since, upTo: Math.min(since.upTo as number, position.offset) };
   const recovery = new Recovery(stretch, source, session, ctx);
   phase.inboxRecovery = recovery;
+  session.onInboxCatchUp(recovery);
   return { do: 'reply', data, after: () => recovery.begin(joined) };
 }
