@@ -164,6 +164,7 @@ export interface RecordBodies {
     encoding: Encoding,
     since: SinceBody | null,
     tokenHash: string | null,
+    told: Uint8Array | null,
   ];
   /** The session is over, and nobody will resume it. */
   userDetach: [user: UserKey, session: SessionId];

@@ -29,7 +29,9 @@ export class Attendance {
 
   /** It comes, or is there in another way. */
   enter(session: SessionId, shard: ShardId, presence: DevicePresence): void {
-    this.#forgetGhostOf(presence);
+    const known = this.#attendees.get(session);
+    if (known === undefined || !sameDevice(known.presence.device, presence.device))
+      this.#forgetGhostOf(presence);
     this.#attendees.set(session, { shard, presence, leavesAtMs: Number.POSITIVE_INFINITY });
   }
 

@@ -21,7 +21,7 @@ import {
 } from '#proto/names.ts';
 import type { DeliveryClass, LaneSpec } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
-import type { SessionTold } from '../presence/session-told.ts';
+import { nothingTold, type SessionTold } from '../presence/session-told.ts';
 import type { Answer, Joined, Position, Since } from '../wire/message.ts';
 import type {
   AnswerReceiver,
@@ -44,6 +44,8 @@ export interface AttachedSession extends Subscriber {
   readonly isOpen: boolean;
   /** `Connect` was sent. */
   readonly isLive: boolean;
+  /** What it would be resumed with; undefined before it is live. */
+  toldAgain(): SessionTold | undefined;
   /** All homes know of the session; again after each time that one had to be told anew. */
   onAttached(): void;
   onAttachRefused(reason: Refusal): void;
@@ -109,7 +111,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
     if (!this.#session.isOpen || this.#everyoneHome !== 'knows') return;
     if (this.#userHome !== undefined || this.#recovery !== undefined) return;
     this.#hasAskedUser = true;
-    this.#onRequested('user', users.attach(this.#user, this.#session, this.#inboxSince, this));
+    this.#onRequested('user', users.attach(this.#user, this.#again, this.#inboxSince, this));
   }
 
   /** By its home, in order. What this session sent itself is told by its reply, which comes by another way. */
@@ -134,6 +136,14 @@ export class Attachment implements Subscriber, AnswerReceiver {
   detach(told: SessionTold | undefined): void {
     if (this.#hasAskedUser && told === undefined) this.#ctx.users.detach(this.#user, this.#session.id);
     else if (told !== undefined) this.#ctx.users.park(this.#user, this.#session, told);
+    this.#recovery?.stop();
+    this.#ctx.topics.unsubscribe(this.#everyone, this.#lane, this);
+  }
+
+  /** It ends before its client could know it; whom it took the place of is seen for the grace still. */
+  giveUp(): void {
+    if (this.#hasAskedUser)
+      this.#ctx.users.park(this.#user, { id: this.#session.id, tokenHash: '' }, nothingTold);
     this.#recovery?.stop();
     this.#ctx.topics.unsubscribe(this.#everyone, this.#lane, this);
   }
@@ -208,6 +218,12 @@ export class Attachment implements Subscriber, AnswerReceiver {
 
   /** What everyone gets is volatile. */
   onLost(): void {}
+
+  /** Everything at once: a home that was restarted must not take it for a session that has nothing. */
+  get #again(): AttachingSession {
+    const { id, encoding, tokenHash } = this.#session;
+    return { id, encoding, tokenHash, told: this.#session.toldAgain() };
+  }
 
   get #lane(): LaneSpec {
     return [this.#session.encoding, ''];

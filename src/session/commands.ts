@@ -16,7 +16,7 @@ import { EnvelopeGate } from './envelope-gate.ts';
 import { sessionHandlers } from './handlers/index.ts';
 import { Mailbox } from './mailbox.ts';
 import { type Handler, type LiveSession, type Outcome, refuse } from './outcome.ts';
-import type { Correlation, Runnable, SessionContext } from './ports.ts';
+import type { Correlation, Runnable, SessionContext, Transport } from './ports.ts';
 import type { Replies, Subject } from './replies.ts';
 import type { OnOutcome, SessionPhase, Subscription } from './session-state.ts';
 import { WaitingCommands, waitingMax } from './waiting-commands.ts';
@@ -30,22 +30,22 @@ export interface CommandOwner extends Runnable {
   readonly replies: Replies;
   close: (name: CloseName) => void;
   useIdentity: (identity: Identity, command: ClientEnvelope) => void;
-  pauseReading: () => void;
-  resumeReading: () => void;
 }
 
 type AnyHandler = Handler<ClientEnvelope['type']>;
 
 export class Commands {
   readonly #owner: CommandOwner;
+  readonly #transport: Transport;
   readonly #ctx: SessionContext;
   readonly #mailbox = new Mailbox();
   readonly #gate: EnvelopeGate;
   readonly #waiting = new WaitingCommands();
   #isReadingPaused = false;
 
-  constructor(owner: CommandOwner, ctx: SessionContext) {
+  constructor(owner: CommandOwner, transport: Transport, ctx: SessionContext) {
     this.#owner = owner;
+    this.#transport = transport;
     this.#ctx = ctx;
     this.#gate = new EnvelopeGate(ctx);
   }
@@ -201,12 +201,12 @@ export class Commands {
   #pauseReading(): void {
     this.#isReadingPaused = true;
     this.#ctx.counters.mailboxFull('paused');
-    this.#owner.pauseReading();
+    this.#transport.pauseReading();
   }
 
   #resumeReading(): void {
     this.#isReadingPaused = false;
-    this.#owner.resumeReading();
+    this.#transport.resumeReading();
   }
 }
 

@@ -85,12 +85,6 @@ export class Outbox implements Writable, TimerEntry {
     return !this.#isHeld;
   }
 
-  /** The connection closes: everything that waits, for whatever. */
-  writeLast(): void {
-    this.#isHeld = false;
-    this.#writeAll();
-  }
-
   /** What comes from now on waits for `release`. Of too much the first is let go before. */
   hold(): void {
     this.#writeAll();

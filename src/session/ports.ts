@@ -152,7 +152,7 @@ export interface UserPort {
   detach(user: UserKey, session: SessionId): void;
   /** What the session would be resumed with has changed. */
   tell(user: UserKey, session: SessionId, told: SessionTold): void;
-  /** The session lost its connection. */
+  /** The session lost its connection. An empty `tokenHash`: nobody can resume it. */
   park(user: UserKey, session: { id: SessionId; tokenHash: string }, told: SessionTold): void;
   /** Nobody may take over what this user has lost, as far as the home knows of it. */
   forget(user: UserKey): void;
@@ -177,6 +177,8 @@ export interface AttachingSession {
   encoding: Encoding;
   /** Of its resume token. */
   tokenHash: string;
+  /** Of one that attaches again: what it would be resumed with. */
+  told?: SessionTold | undefined;
 }
 
 /** Who is there, and who is writing. */

@@ -2,8 +2,8 @@
  * A session that goes on where another one ended: its subscriptions, its inbox, the users it follows.
  * Thread: shard. Made by handlers/resume.ts; over when everything is asked for.
  * One command at a time, as its client would have sent it. What they bring is held back until the reply, which says what
- * is back, has gone before it; of more than the outbox holds back the first go before the reply. What is not asked for yet
- * stays part of what the session is told to be: it may be lost again in the midst. [RES2]
+ * is back, has gone before it; of more than the outbox holds back the first go before the reply. Until then the session is
+ * told to be what it took over: it may be lost again in the midst. [RES2]
  */
 import type { TimerEntry } from '#kit/timer-wheel.ts';
 import type { ClientEnvelope } from '#proto/data.ts';
@@ -42,6 +42,8 @@ export class Resumption implements TimerEntry {
   readonly #envelope: ClientEnvelope;
   readonly #ctx: SessionContext;
   readonly #inbox: TopicName;
+  /** With the positions that the client says to have. */
+  readonly #taken: Pick<SessionTold, 'subscriptions' | 'watching' | 'inbox'>;
   /** What is still to be asked for, the next first. */
   #inboxLeft: Position | undefined;
   #isInboxAsked = false;
@@ -51,6 +53,8 @@ export class Resumption implements TimerEntry {
   /** What is told behind the reply. */
   readonly #ended: { topic: TopicName; reason: string }[] = [];
   readonly #presences: object[] = [];
+  /** What may follow those. */
+  readonly #behindPresences: (() => void)[] = [];
   readonly #givesUpAtMs: number;
 
   constructor(live: LiveSession, envelope: ClientEnvelope, resumed: Resumed, ctx: SessionContext) {
@@ -60,14 +64,18 @@ export class Resumption implements TimerEntry {
     this.#envelope = envelope;
     this.#ctx = ctx;
     this.#inbox = inbox;
-    this.#inboxLeft = positionIn(positions, inbox) ?? told.inbox;
-    this.#subscriptionsLeft = told.subscriptions.map((subscription) => ({
+    const inboxPosition = positionIn(positions, inbox) ?? told.inbox;
+    const subscriptions = told.subscriptions.map((subscription) => ({
       ...subscription,
       position: positionIn(positions, subscription.topic) ?? subscription.position,
     }));
-    this.#watchingLeft = told.watching.filter(
+    const watching = told.watching.filter(
       (user) => user === identity.userId || identity.permissions.allows('presence', user),
     );
+    this.#taken = { subscriptions, watching, inbox: inboxPosition };
+    this.#inboxLeft = inboxPosition;
+    this.#subscriptionsLeft = subscriptions;
+    this.#watchingLeft = watching;
     this.#givesUpAtMs = ctx.clock.monotonicMs() + patienceMs;
   }
 
@@ -78,22 +86,21 @@ export class Resumption implements TimerEntry {
 
   /** Called by the timer wheel. */
   onDeadline(): void {
-    this.#live.session.guarded(this.#envelope, () => this.#goOn());
+    this.#live.session.commands.guarded(this.#envelope, () => this.#goOn());
   }
 
-  /** `told` so far, and what is not asked for yet or not answered. */
-  withWhatIsLeft(told: SessionTold): SessionTold {
-    const left = new Map(this.#subscriptionsLeft.map((subscription) => [subscription.topic, subscription]));
-    const subscriptions = told.subscriptions.map((known) => {
-      const before = left.get(known.topic);
-      left.delete(known.topic);
-      return known.position === undefined ? (before ?? known) : known;
-    });
+  /**
+   * What the session is until the reply has gone: what it took over, as it was then, since nothing of it has surely reached
+   * the client; and what this connection has by itself.
+   */
+  asItWas(told: SessionTold): SessionTold {
+    const { subscriptions, watching, inbox } = this.#taken;
+    const names = new Set(subscriptions.map(({ topic }) => topic));
     return {
       ...told,
-      subscriptions: [...subscriptions, ...left.values()],
-      watching: [...new Set([...told.watching, ...this.#watchingLeft])],
-      inbox: this.#inboxLeft ?? told.inbox,
+      subscriptions: [...subscriptions, ...told.subscriptions.filter(({ topic }) => !names.has(topic))],
+      watching: [...new Set([...watching, ...told.watching])],
+      inbox,
     };
   }
 
@@ -160,7 +167,10 @@ export class Resumption implements TimerEntry {
   #watch(users: UserId[]): StepState {
     return this.#run({ type: 'PresenceSubscribe', data: { users } }, (outcome) => {
       this.#watchingLeft = this.#watchingLeft.slice(users.length);
-      if (outcome.do === 'reply') this.#presences.push(...(outcome.data as { users: object[] }).users);
+      if (outcome.do === 'reply') {
+        this.#presences.push(...(outcome.data as { users: object[] }).users);
+        if (outcome.after !== undefined) this.#behindPresences.push(outcome.after);
+      }
       if (outcome.do === 'refuse')
         this.#live.session.replies.error({ op: 'PresenceSubscribe' }, outcome.refusal);
     });
@@ -170,7 +180,7 @@ export class Resumption implements TimerEntry {
   #run(command: ClientEnvelope, onOutcome: (outcome: Outcome) => void): StepState {
     let isInCall = true;
     let state: StepState = 'later';
-    this.#live.session.run(command, (outcome) => {
+    this.#live.session.commands.run(command, (outcome) => {
       const { clock, timers } = this.#ctx;
       if (outcome.do === 'refuse' && this.#mayPass(outcome.refusal)) {
         timers.schedule(clock.monotonicMs() + (outcome.refusal.retryAfterMs ?? retryMs), this);
@@ -202,6 +212,7 @@ export class Resumption implements TimerEntry {
     session.releaseFrames(this.#envelope, { resumed: true, sessionId: session.id, topics: this.#topics });
     for (const { topic, reason } of this.#ended) session.replies.subscriptionEnded(topic, reason);
     for (const presence of this.#presences) session.replies.presence(presence);
+    for (const follow of this.#behindPresences) follow();
     session.tellSoon();
   }
 }

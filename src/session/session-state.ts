@@ -9,6 +9,7 @@ import type { MembersPage } from '../presence/presence-board.ts';
 import type { SessionName } from '../presence/session-told.ts';
 import type { FoundMessage } from '../store/history-store.ts';
 import type { Since } from '../wire/message.ts';
+import type { BoardLane } from './board-lane.ts';
 import type { LaneReceipts } from './lane-receipts.ts';
 import type { Outcome } from './outcome.ts';
 import type { Recovery } from './recovery.ts';
@@ -42,6 +43,8 @@ export interface LivePhase {
   presence: DevicePresence;
   /** Users whose presence it follows; undefined: none. */
   watching: Set<UserId> | undefined;
+  /** Where the news of those users come; made with the first one. */
+  follower: BoardLane | undefined;
   /** Another device of the user is invisible. */
   isHidden: boolean;
   /** A session is being taken over; undefined before and after. */
@@ -54,7 +57,7 @@ export interface LivePhase {
 export function livePhase(identity: Identity, isHidden: boolean): LivePhase {
   return {
     ...{ name: 'live', identity, subscriptions: new Subscriptions(), inboxRecovery: undefined },
-    ...{ isExpiryAnnounced: false, presence: plainPresence, watching: undefined },
+    ...{ isExpiryAnnounced: false, presence: plainPresence, watching: undefined, follower: undefined },
     ...{ isHidden, resumption: undefined, former: undefined },
   };
 }
@@ -64,8 +67,8 @@ export interface Subscription {
   lane: LaneSpec;
   /** While it catches up. */
   recovery: Recovery | undefined;
-  /** Others see that the user is there, and the client sees the others. */
-  isMember: boolean;
+  /** Others see that the user is there, and the client sees the others, whose news come here. */
+  members: BoardLane | undefined;
   /** Of a topic with a log, from the answer of its home on. */
   taken: TakenPosition | undefined;
 }

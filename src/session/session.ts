@@ -21,6 +21,7 @@ import {
 import type { DeliveryClass } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
 import type { DevicePresence } from '../presence/device-presence.ts';
+import type { SessionTold } from '../presence/session-told.ts';
 import type { Answer, Position } from '../wire/message.ts';
 import { type AttachedSession, Attachment } from './attachment.ts';
 import { type CommandOwner, Commands } from './commands.ts';
@@ -28,14 +29,8 @@ import { type DeadlineOwner, Deadlines, type DueEvent } from './deadlines.ts';
 import { Outbox } from './outbox.ts';
 import type { LiveSession } from './outcome.ts';
 import type { AnswerReceiver, Correlation, SessionContext, Transport } from './ports.ts';
-import { Replies, type Subject } from './replies.ts';
-import {
-  type LivePhase,
-  livePhase,
-  type OnOutcome,
-  type SessionPhase,
-  type Subscription,
-} from './session-state.ts';
+import { Replies } from './replies.ts';
+import { type LivePhase, livePhase, type SessionPhase } from './session-state.ts';
 import { endSubscription, type PositionsAsOf } from './subscriptions.ts';
 import { changeInTopics, leaveTopics, positionsAfter, toldOf } from './telling.ts';
 
@@ -56,7 +51,8 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   readonly encoding: Encoding;
   readonly #transport: Transport;
   readonly #ctx: SessionContext;
-  readonly #commands: Commands;
+  /** What its client says. */
+  readonly commands: Commands;
   readonly #outbox: Outbox;
   /** What the session itself says to its client. */
   readonly replies: Replies;
@@ -78,7 +74,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     this.#ctx = ctx;
     this.#outbox = new Outbox(transport, { bytesMax: ctx.limits.outboxBytesMax, batchMs }, ctx);
     this.replies = new Replies(this, ctx);
-    this.#commands = new Commands(this, ctx);
+    this.commands = new Commands(this, transport, ctx);
     this.#phase = { name: 'connecting', deadlineMs: ctx.clock.monotonicMs() + authTimeoutMs };
     this.#deadlines = new Deadlines(this, ctx);
     ctx.counters.opened();
@@ -103,7 +99,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
 
   /** When the client last said something (monotonic, milliseconds), and envelopes of it that wait. */
   get activity(): { lastMs: number; waitingCount: number } {
-    return { lastMs: this.#deadlines.lastActiveMs, waitingCount: this.#commands.waitingCount };
+    return { lastMs: this.#deadlines.lastActiveMs, waitingCount: this.commands.waitingCount };
   }
 
   /** The end of the inbox when this session began; undefined where it is not stored, or was not known. */
@@ -135,7 +131,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   onFrame(ownedBytes: Uint8Array): void {
     if (!this.isOpen) return;
     if (this.#deadlines.onActive()) this.#setIdle(false);
-    this.#commands.onFrame(ownedBytes, this.encoding);
+    this.commands.onFrame(ownedBytes, this.encoding);
   }
 
   /** Any sign of life. */
@@ -152,17 +148,12 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
 
   /** Called by the duty cycle; true while more wait that can be handled. */
   runSlice(envelopesMax: number): boolean {
-    return this.#commands.runSlice(envelopesMax);
+    return this.commands.runSlice(envelopesMax);
   }
 
   /** The home of a pending request has answered. */
   onAnswer(correlation: Correlation, answer: Answer): void {
-    this.#commands.onAnswer(correlation, answer);
-  }
-
-  /** A command of the server's own, in the client's stead; `onOutcome` is told what becomes of it, once. */
-  run(envelope: ClientEnvelope, onOutcome: OnOutcome): void {
-    this.#commands.run(envelope, onOutcome);
+    this.commands.onAnswer(correlation, answer);
   }
 
   /** Frames of a lane. */
@@ -179,11 +170,6 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     if (inboxOffset > 0 && this.#attachment?.tryLeaveOut() === true) return;
     this.#attachment?.onInboxDelivered(inboxOffset);
     this.deliver(frames, frameCount, delivery);
-  }
-
-  /** A throw ends the session. */
-  guarded(subject: Subject, run: () => void): void {
-    this.#commands.guarded(subject, run);
   }
 
   /** What comes from now on waits for `releaseFrames`. */
@@ -220,10 +206,14 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   /** The server ends a subscription, and says why: what was lost would be a hole. `lane`: of the topic or its members. [DUR5] */
   onLost(lane: TopicName, reason: string): void {
     if (this.#phase.name !== 'live') return;
-    const { identity, subscriptions } = this.#phase;
+    const { identity, subscriptions, resumption } = this.#phase;
     const topic = nameOfMembers(lane) ?? lane;
     const subscription = subscriptions.get(topic);
     if (subscription === undefined) return;
+    this.commands.answerEarly(subscription); // one that still waits for its reply
+    if (subscriptions.get(topic) !== subscription) return;
+    // What is held back for the reply to Resume is not true any more: its client takes the session over once more.
+    if (typeof resumption === 'object') return this.close('shard_restart');
     subscriptions.delete(topic);
     endSubscription(subscription, this, identity.userId, false, this.#ctx);
     this.tellSoon();
@@ -251,17 +241,13 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     this.#deadlines.tellAfter(tellAfterMs);
   }
 
-  /** The `Subscribe` of a subscription that ends before its home has answered: replied to first, to keep the order. */
-  answerEarly(subscription: Subscription): void {
-    this.#commands.answerEarly(subscription);
-  }
-
   /** Ends the session from this side. What waits is written first, except for one who does not read. */
   close(name: CloseName): void {
     if (!this.isOpen) return;
-    if (name !== 'slow_consumer') this.#outbox.writeLast();
+    const isAllWritten = name !== 'slow_consumer' && this.#outbox.tryWrite();
     const positions = positionsAfter[name];
-    this.#leave(positions === 'sent' && this.outboxBytes > 0 ? 'sure' : positions);
+    const isSent = isAllWritten && this.outboxBytes === 0;
+    this.#leave(positions === 'sent' && !isSent ? 'sure' : positions);
     const { code, reason } = closeCodes[name];
     this.#phase = { name: 'closing', code };
     this.#outbox.discard();
@@ -291,8 +277,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   /** All homes know of the session; also called when one of them was told anew. */
   onAttached(): void {
     const phase = this.#phase;
-    if (phase.name === 'attaching') this.#commands.guarded(phase.command ?? {}, () => this.#enterLive(phase));
-    else if (phase.name === 'live') this.#tell(phase); // a home that was told anew knows nothing else
+    if (phase.name === 'attaching') this.commands.guarded(phase.command ?? {}, () => this.#enterLive(phase));
   }
 
   /** Also of a live session: one that its user's home does not want would miss what is sent to the user. */
@@ -315,7 +300,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     if (!this.#ctx.isStoreUp()) this.replies.store(false);
     this.#ctx.log.opened(this.id, attachment.user, this.encoding);
     this.#deadlines.reschedule();
-    if (this.#commands.waitingCount > 0) this.#ctx.schedule.requestSlice(this);
+    if (this.commands.waitingCount > 0) this.#ctx.schedule.requestSlice(this);
   }
 
   /** A token is good: the first one, or a fresh one. */
@@ -331,14 +316,21 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   /** Nothing is delivered to, or expected from, this session any more; but `over`, it may be resumed. */
   #leave(positions: PositionsAsOf | 'over'): void {
     this.#deadlines.cancel();
-    this.#commands.clear();
+    this.commands.clear();
     const phase = this.#phase;
     const attachment = this.#attachment;
-    if (phase.name !== 'live' || attachment === undefined) return attachment?.detach(undefined);
+    if (attachment === undefined) return;
+    if (phase.name !== 'live') return attachment.giveUp();
     const told = positions === 'over' ? undefined : toldOf(phase, attachment, positions, this.#ctx);
     if (typeof phase.inboxRecovery === 'object') phase.inboxRecovery.stop();
     leaveTopics(phase, this, told !== undefined, this.#ctx);
     attachment.detach(told);
+  }
+
+  /** For a home that knows nothing of it. */
+  toldAgain(): SessionTold | undefined {
+    if (this.#phase.name !== 'live' || this.#attachment === undefined) return undefined;
+    return toldOf(this.#phase, this.#attachment, 'nothing', this.#ctx);
   }
 
   #tell(phase: LivePhase): void {
@@ -389,14 +381,6 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     if (this.#phase.name !== 'live') return;
     this.#phase.isExpiryAnnounced = true;
     this.replies.system('token_expiring', { expiresAt: this.#phase.identity.expiresAtMs });
-  }
-
-  pauseReading(): void {
-    this.#transport.pauseReading();
-  }
-
-  resumeReading(): void {
-    this.#transport.resumeReading();
   }
 
   /** As handlers see it; undefined before it has a user, and after its end. */

@@ -47,12 +47,7 @@ export class Subscriptions {
 
   /** What it is resumed with; positions only `asOf` a moment: what the client surely has, or also what was sent to it. */
   told(asOf: PositionsAsOf, ctx: Pick<SessionContext, 'topics'>): ToldSubscription[] {
-    return this.values().map((subscription) => ({
-      topic: topicOfKey(subscription.key),
-      filter: subscription.lane[1],
-      isMember: subscription.isMember,
-      position: positionOf(subscription, asOf, ctx),
-    }));
+    return this.values().map((subscription) => toldSubscription(subscription, asOf, ctx));
   }
 
   topics(): TopicName[] {
@@ -67,9 +62,19 @@ export class Subscriptions {
 /** `nothing`: positions change with every message, and are not told while the connection lives. */
 export type PositionsAsOf = 'sent' | 'sure' | 'nothing';
 
+export function toldSubscription(
+  subscription: Subscription,
+  asOf: PositionsAsOf,
+  ctx: Pick<SessionContext, 'topics'>,
+): ToldSubscription {
+  const { key, lane, members } = subscription;
+  const position = positionOf(subscription, asOf, ctx);
+  return { topic: topicOfKey(key), filter: lane[1], isMember: members !== undefined, position };
+}
+
 /** Ends what the homes know of it; its state is the caller's. `isLost`: the connection broke. */
 export function endSubscription(
-  { key, lane, isMember, recovery }: Subscription,
+  { key, lane, members, recovery }: Subscription,
   session: Subscriber & { id: SessionId },
   user: UserId,
   isLost: boolean,
@@ -78,8 +83,8 @@ export function endSubscription(
   counters.subscriptions(-1);
   recovery?.stop();
   topics.unsubscribe(key, lane, session);
-  if (!isMember) return;
-  topics.unsubscribe(membersOfTopic(key), [lane[0], ''], session);
+  if (members === undefined) return;
+  topics.unsubscribe(membersOfTopic(key), [lane[0], ''], members);
   presence.leave(key, user, session.id, isLost);
 }
 

@@ -35,7 +35,7 @@ export function toldOf(
     ...{ former, presence, watching: [...(watching ?? [])], subscriptions: subscriptions.told(asOf, ctx) },
     inbox: asOf === 'nothing' ? undefined : attachment.inboxPosition(asOf === 'sure'),
   };
-  return typeof resumption === 'object' ? resumption.withWhatIsLeft(told) : told;
+  return typeof resumption === 'object' ? resumption.asItWas(told) : told;
 }
 
 /** How others see the user in topics, from this device. */
@@ -50,14 +50,14 @@ export function changeInTopics(
   ctx: Pick<SessionContext, 'presence'>,
 ): void {
   const member = { user: phase.identity.userId, session: session.id, presence: visiblePresence(phase) };
-  for (const { key, isMember } of phase.subscriptions.values()) {
-    if (isMember) ctx.presence.change(key, member);
+  for (const { key, members } of phase.subscriptions.values()) {
+    if (members !== undefined) ctx.presence.change(key, member);
   }
 }
 
 /** Nothing more comes to it. `isLost`: its connection broke, and it may come back. */
 export function leaveTopics(
-  { subscriptions, watching, identity }: LivePhase,
+  { subscriptions, watching, follower, identity }: LivePhase,
   session: Subscriber & { id: SessionId; encoding: Encoding },
   isLost: boolean,
   ctx: Pick<SessionContext, 'topics' | 'presence' | 'counters'>,
@@ -65,6 +65,7 @@ export function leaveTopics(
   const { userId, tenant } = identity;
   for (const subscription of subscriptions.values())
     endSubscription(subscription, session, userId, isLost, ctx);
+  if (follower === undefined) return;
   for (const user of watching ?? [])
-    ctx.topics.unsubscribe(presenceOfUser(userKey(tenant, user)), [session.encoding, ''], session);
+    ctx.topics.unsubscribe(presenceOfUser(userKey(tenant, user)), [session.encoding, ''], follower);
 }

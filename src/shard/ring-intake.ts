@@ -95,8 +95,9 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
     ctx.topics.members(topic, after ?? undefined, limit, answerLater(header, ctx)),
   topicTyping: ([topic, user, isActive], _header, { topics }) => topics.typing(topic, user, isActive),
 
-  userAttach: ([user, session, encoding, since, tokenHash], header, ctx) => {
-    const device = { session, shard: header.fromShard, encoding, tokenHash: tokenHash ?? undefined };
+  userAttach: ([user, session, encoding, since, tokenHash, packed], header, ctx) => {
+    const told = packed === null ? undefined : (unpackObject(packed) as SessionTold);
+    const device = { session, shard: header.fromShard, encoding, tokenHash: tokenHash ?? undefined, told };
     ctx.users.attach(user, device, sinceFromBody(since), answerLater(header, ctx));
   },
   userDetach: ([user, session], _header, { users }) => users.detach(user, session),

@@ -151,9 +151,9 @@ export class SessionInspection {
       ...{ mailbox: session.activity.waitingCount, presence: phase.presence },
       tokenExpiresAt: phase.identity.expiresAtMs,
       topics: phase.subscriptions.topics().map((topic) => {
-        const { lane, isMember, recovery } = phase.subscriptions.get(topic)!;
+        const { lane, members, recovery } = phase.subscriptions.get(topic)!;
         const filter = lane[1] === '' ? {} : { filter: JSON.parse(lane[1]) as unknown };
-        return { topic, ...filter, presence: isMember, recovering: recovery !== undefined };
+        return { topic, ...filter, presence: members !== undefined, recovering: recovery !== undefined };
       }),
       watching: [...(phase.watching ?? [])],
     };

@@ -40,16 +40,21 @@ export class RoutedUserPort implements UserPort {
 
   attach(
     user: UserKey,
-    { id, encoding, tokenHash }: AttachingSession,
+    { id, encoding, tokenHash, told }: AttachingSession,
     since: Since | undefined,
     receiver: AnswerReceiver,
   ): Requested {
     const { homes, users, pending } = this.#route;
     const home = homes.of(user);
     if (home !== homes.self)
-      return this.#request(user, 'userAttach', [user, id, encoding, sinceToBody(since), tokenHash], receiver);
+      return this.#request(
+        user,
+        'userAttach',
+        [user, id, encoding, sinceToBody(since), tokenHash, told === undefined ? null : packObject(told)],
+        receiver,
+      );
     return pending.answerHere(home, receiver, (onAnswer) =>
-      users.attach(user, { session: id, shard: home, encoding, tokenHash }, since, onAnswer),
+      users.attach(user, { session: id, shard: home, encoding, tokenHash, told }, since, onAnswer),
     );
   }
 

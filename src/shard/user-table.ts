@@ -34,6 +34,8 @@ export interface Attaching {
   encoding: Encoding;
   /** Of its resume token. */
   tokenHash: string | undefined;
+  /** Of one that attaches again. */
+  told?: SessionTold | undefined;
 }
 
 export class UserTable {

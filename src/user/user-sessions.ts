@@ -62,8 +62,11 @@ export class UserSessions implements KeepSource {
   open(session: SessionId, device: Device): void {
     this.devices.set(session, device);
     if (this.#isKept && device.tokenHash !== undefined) this.#ctx.keeps.keep(session, this);
+    this.#look();
     this.#show(session, device);
-    if (this.isHidden) this.#ctx.sessions.hide(device.shard, [session], true);
+    // One that was here before may have heard of a device that is gone.
+    const isAgain = device.told !== undefined;
+    if (this.isHidden || isAgain) this.#ctx.sessions.hide(device.shard, [session], this.isHidden);
   }
 
   /** It said goodbye: nobody will resume it. */
@@ -158,7 +161,7 @@ export class UserSessions implements KeepSource {
     const graceEndMs = this.#ctx.clock.monotonicMs() + this.#ctx.presenceGraceMs;
     this.presence.onLost(session, told?.presence, graceEndMs, this.isHidden);
     if (this.#finishTakeover(session, told)) return;
-    if (tokenHash === undefined) return;
+    if (tokenHash === undefined || tokenHash === '') return this.#forget(session);
     this.detached.add(session, { tokenHash, told: told ?? nothingTold, graceEndMs });
     if (this.#isKept) this.#ctx.keeps.keep(session, this);
   }

@@ -20,6 +20,7 @@ import {
 import type { DeliveryClass, ReceiptKind } from '#proto/record.ts';
 import { type Conversation, DurableLog } from '../log/durable-log.ts';
 import type { HotLog, LogPublication } from '../log/hot-log.ts';
+import type { SessionTold } from '../presence/session-told.ts';
 import { Typists } from '../presence/typists.ts';
 import type { StoredMessage } from '../store/history-store.ts';
 import type { Publication } from '../wire/encode-frame.ts';
@@ -73,7 +74,7 @@ export class User {
    */
   attach(
     session: SessionId,
-    { shard, encoding, tokenHash }: DeviceAddress,
+    { shard, encoding, tokenHash, told }: DeviceAddress,
     since: Since | undefined,
     onAnswer: OnAnswer,
   ): void {
@@ -83,7 +84,7 @@ export class User {
       return onAnswer(refused(refusal('limit_exceeded', reason)));
     }
     const isLive = this.#inbox === undefined;
-    const device: Device = known ?? { shard, encoding, tokenHash, told: undefined, isLive };
+    const device: Device = known ?? { shard, encoding, tokenHash, told, isLive };
     if (known === undefined) this.sessions.open(session, device);
     if (this.#inbox === undefined) return onAnswer({ ok: true });
     const onKnown = (log: HotLog | undefined, down: Answer) => {
@@ -248,6 +249,8 @@ interface DeviceAddress {
   shard: ShardId;
   encoding: Encoding;
   tokenHash: string | undefined;
+  /** Of one that attaches again. */
+  told?: SessionTold | undefined;
 }
 
 function attachTo(log: HotLog, device: Device, since: Since | undefined): Answer {

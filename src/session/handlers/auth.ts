@@ -16,7 +16,10 @@ export const auth: Handler<'Auth'> = {
     for (const topic of phase.subscriptions.topics()) {
       const isAllowed = topic === `inbox:${userId}` || permissions.allows('subscribe', topic);
       if (!isAllowed) session.onLost(topic, `the new token lacks subscribe:${topic}`);
-      else if (phase.subscriptions.get(topic)?.isMember === true && !permissions.allows('presence', topic))
+      else if (
+        phase.subscriptions.get(topic)?.members !== undefined &&
+        !permissions.allows('presence', topic)
+      )
         session.onLost(topic, `the new token lacks presence:${topic}`);
     }
     const hidden = [...(phase.watching ?? [])].filter(

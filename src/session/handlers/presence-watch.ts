@@ -3,6 +3,7 @@ import { presenceMembersMax } from '#proto/limits.ts';
 import { presenceOfUser, type TopicName, topicKey, type UserId, userKey } from '#proto/names.ts';
 import type { MembersPage } from '../../presence/presence-board.ts';
 import type { Answer } from '../../wire/message.ts';
+import { BoardLane } from '../board-lane.ts';
 import { LaneReceipts } from '../lane-receipts.ts';
 import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
 import type { SessionContext } from '../ports.ts';
@@ -22,11 +23,14 @@ export const presenceSubscribe: Handler<'PresenceSubscribe'> = {
       return refuse('limit_exceeded', reason);
     }
     phase.watching = watching;
+    phase.follower ??= new BoardLane(session);
+    phase.follower.hold();
+    const { follower } = phase;
     const lanes = new LaneReceipts();
     for (const user of added) {
       watching.add(user);
       const board = presenceOfUser(userKey(phase.identity.tenant, user));
-      lanes.add(ctx.topics.subscribe(board, [session.encoding, ''], session, undefined, lanes));
+      lanes.add(ctx.topics.subscribe(board, [session.encoding, ''], follower, undefined, lanes));
     }
     session.tellSoon();
     // Behind the subscriptions on the same way: what changes from this answer on is told.
@@ -47,8 +51,10 @@ function finishSubscribe(
   ctx: SessionContext,
 ): Outcome {
   const refusal = answer.ok ? lanes?.refusal : answer.refusal;
-  if (refusal === undefined) return listed(answer);
+  const after = () => live.phase.follower?.release();
+  if (refusal === undefined) return { ...listed(answer), after } as Outcome;
   stopWatching(live, added, ctx);
+  after();
   return { do: 'refuse', refusal };
 }
 
@@ -59,9 +65,9 @@ export function stopWatching(
   ctx: SessionContext,
 ): void {
   for (const user of users) {
-    if (phase.watching?.delete(user) !== true) continue;
+    if (phase.watching?.delete(user) !== true || phase.follower === undefined) continue;
     const board = presenceOfUser(userKey(phase.identity.tenant, user));
-    ctx.topics.unsubscribe(board, [session.encoding, ''], session);
+    ctx.topics.unsubscribe(board, [session.encoding, ''], phase.follower);
   }
   session.tellSoon();
 }

@@ -13,6 +13,7 @@ import {
 import type { MembersPage } from '../../presence/presence-board.ts';
 import { canonicalFilter, compileFilter } from '../../routing/filter.ts';
 import { type Answer, type Position, refused, type Since } from '../../wire/message.ts';
+import { BoardLane } from '../board-lane.ts';
 import { LaneReceipts } from '../lane-receipts.ts';
 import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
 import type { AnswerReceiver, SessionContext } from '../ports.ts';
@@ -49,7 +50,7 @@ export const subscribe: Handler<'Subscribe'> = {
       key: topicKey(phase.identity.tenant, topic),
       lane: [session.encoding, filter.canonical],
       recovery: undefined,
-      isMember,
+      members: isMember ? new BoardLane(session) : undefined,
       taken: undefined,
     };
     phase.subscriptions.set(topic, subscription);
@@ -68,10 +69,12 @@ export const subscribe: Handler<'Subscribe'> = {
 
 /** First among the members, so that the reply tells of all who came before, and their news of all who come after. */
 function enter({ session, phase }: LiveSession, command: WaitingCommand, ctx: SessionContext): Outcome {
-  const { key, lane } = command.subscription as Subscription;
+  const { key, lane, members } = command.subscription as Subscription;
   const { userId } = phase.identity;
+  const board = members as BoardLane;
+  board.hold();
   const lanes = new LaneReceipts();
-  lanes.add(ctx.topics.subscribe(membersOfTopic(key), [lane[0], ''], session, undefined, lanes));
+  lanes.add(ctx.topics.subscribe(membersOfTopic(key), [lane[0], ''], board, undefined, lanes));
   const member = { user: userId, session: session.id, presence: visiblePresence(phase) };
   const entering = { ...command, lanes };
   const requested = ctx.presence.enter(key, member, session);
@@ -90,7 +93,7 @@ function finish(live: LiveSession, command: WaitingCommand, answer: Answer, ctx:
   const entered = answer.ok ? (answer.result as MembersPage | undefined) : undefined;
   const refusal = entered === undefined ? undefined : command.lanes?.refusal;
   if (refusal !== undefined) return finishJoin(live, command, refused(refusal), ctx);
-  const isEntered = subscription?.isMember === true && members === undefined && entered !== undefined;
+  const isEntered = subscription?.members !== undefined && members === undefined && entered !== undefined;
   if (isEntered && live.phase.subscriptions.get(topicOfKey(subscription.key)) === subscription)
     return join(live, { ...command, members: entered }, ctx);
   return finishJoin(live, command, answer, ctx);
@@ -118,15 +121,20 @@ function finishJoin(
   const data = { topic, class: ctx.classOf(topic), ...membersFields(members) };
   const { joined } = answer;
   // A topic without a log has no position that could be in reach.
+  const after = () => subscription.members?.release();
   if (joined === undefined)
-    return { do: 'reply', data: since === undefined ? data : { ...data, recovered: false } };
+    return { do: 'reply', data: since === undefined ? data : { ...data, recovered: false }, after };
   const { position, recovered } = joined;
   subscription.taken = takenFrom(position, recovered === true ? since : undefined);
   const reply = { ...data, ...position, ...(recovered === undefined ? {} : { recovered }) };
-  if (since === undefined || recovered === false) return { do: 'reply', data: reply };
+  if (since === undefined || recovered === false) return { do: 'reply', data: reply, after };
   const recovery = recoveryOf(live, topic, subscription, since, ctx);
   subscription.recovery = recovery;
-  return { do: 'reply', data: reply, after: () => recovery.begin(joined) };
+  const begin = () => {
+    after();
+    recovery.begin(joined);
+  };
+  return { do: 'reply', data: reply, after: begin };
 }
 
 /** Where there are more than a list holds, it has the first of them, and changes are only counted. */

@@ -9,7 +9,7 @@ export const unsubscribe: Handler<'Unsubscribe'> = {
     const subscription = phase.subscriptions.get(topic);
     if (subscription === undefined)
       return refuse('not_subscribed', `data.topic "${topic}" is not subscribed`);
-    session.answerEarly(subscription);
+    session.commands.answerEarly(subscription);
     phase.subscriptions.delete(topic);
     endSubscription(subscription, session, phase.identity.userId, false, ctx);
     session.tellSoon();

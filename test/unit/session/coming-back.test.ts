@@ -179,7 +179,8 @@ test('[REC1] of the inbox is replayed what came before this session began, and n
   session.deliverDirect(nothing, 9);
   pending.shift()!.settle({ ok: true, result: pageOf([5, 6, 7]) });
   pending.shift()!.settle({ ok: true, joined: at(9, { recovered: true }) });
-  assert.deepEqual([heard(), pending.length], [['Connect', 'Subscribe', 5, 6, 7], 0]);
+  assert.deepEqual([heard(), pending.length], [['Connect', 'Subscribe', 5, 6, 7], 1]);
+  assert.equal(pending.shift()!.since?.offset, 7, 'what came meanwhile was left out, and is asked for');
   subscribe({ since: since(6) });
   assert.equal(pending.length, 1, 'and it may be asked for again');
 });

@@ -110,7 +110,7 @@ test('a topic that the connection has subscribed before Resume is not said to ha
   );
   assert.equal(transport.envelopes().filter((e) => e.data.op === 'Subscription').length, 0);
 });
-test('what waits is written before the close frame, also in the middle of Resume', () => {
+test('what is held for the reply to Resume never goes out without it, and is not counted as sent', () => {
   const world = new SessionWorld();
   const { session, transport } = world.open();
   world.join = () => ({ state: 'pending', correlation: 5 });
@@ -127,7 +127,7 @@ test('what waits is written before the close frame, also in the middle of Resume
       .envelopes()
       .slice(1)
       .map((e) => e.type),
-    ['Pong', 'System'],
+    [],
   );
 });
 test('Resume without id writes no empty frame', () => {

@@ -93,7 +93,7 @@ test('a resumed session is what the former one was: subscriptions with their fil
   settleAll(asked);
   const { phase } = session.live ?? assert.fail('not live');
   assert.deepEqual(
-    phase.subscriptions.values().map(({ key, lane, isMember }) => [key, lane[1], isMember]),
+    phase.subscriptions.values().map(({ key, lane, members }) => [key, lane[1], members !== undefined]),
     [
       ['default|a', '', true],
       ['default|b', '{"event":"x"}', false],
