@@ -188,7 +188,7 @@ async function stopWith(server: ChildServer, signal: 'SIGTERM' | 'SIGKILL'): Pro
   await exit;
 }
 
-test('after SIGKILL and without positions the server says that it does not know, and delivers what comes', async (t) => {
+test('[RES3] after SIGKILL and without positions the server says that it does not know, and delivers what comes', async (t) => {
   const { settings, stateOf } = await openStore(t, 'SQLite');
   let server: ChildServer = await startChildServer(settings);
   t.after(() => server.process.kill('SIGKILL'));

@@ -10,7 +10,7 @@ import { KeepBuffer } from '../../src/user/keep-buffer.ts';
 import type { UserContext } from '../../src/user/ports.ts';
 
 const store: LogStore = { epoch: undefined, append: () => 'down', ask: () => 'down' };
-const timers: LogContext['timers'] & BoardContext['timers'] = {
+const timers: LogContext['timers'] = {
   schedule: () => {
     throw new Error('nothing that is not stored waits for anything');
   },

@@ -31,6 +31,7 @@ export class PresenceDevice {
   isHere: boolean;
   life: PresenceLife | undefined;
   /** Connections that were lost, or that two of ask for the same. */
+  #rivalCutAtMs = Number.NEGATIVE_INFINITY;
   #others: OtherLife[] = [];
   readonly #world: DeviceWorld;
   readonly #dice: Dice;
@@ -200,7 +201,7 @@ export class PresenceDevice {
     const wasKept =
       this.#world.nowMs() - lostAtMs < this.#world.ttlMs &&
       !this.#world.hadTrouble(this.who.user, lostAtMs - 2000);
-    if (wasKept && life.rival === undefined)
+    if (wasKept && life.rival === undefined && this.#rivalCutAtMs < lostAtMs - 1000)
       this.faults.push(
         `${life.name}: its session was lost ${this.#world.nowMs() - lostAtMs} ms ago, and is not there`,
       );
@@ -208,7 +209,10 @@ export class PresenceDevice {
 
   #onResumed(): void {
     for (const { life, isRival } of this.#others) {
-      if (isRival && life.resume !== 'asked' && life.closed === undefined) this.#cut(life);
+      if (!isRival || life.resume === 'asked' || life.closed !== undefined) continue;
+      // It may have taken the session over since: then its end is the session's.
+      this.#rivalCutAtMs = this.#world.nowMs();
+      this.#cut(life);
     }
   }
 
