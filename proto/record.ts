@@ -215,7 +215,7 @@ export interface RecordBodies {
   storeReappend: StoreEntryBody;
   storeAppended: StoreAppendedBody;
   storeCopied: StoreCopiedBody;
-  /** To the home of a direct message's other inbox: the entry at that offset was stored before. */
+  /** To a home that may not know: the entry at that offset is stored. */
   storeHeard: [topic: TopicKey, offset: number];
   /** What is at hand of all logs may hold what was erased. */
   logsForget: [];

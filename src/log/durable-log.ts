@@ -81,6 +81,10 @@ export class DurableLog {
     this.#log.onHeard(offset);
   }
 
+  onStoreRestarted(): void {
+    this.#log.onStoreRestarted();
+  }
+
   /** An entry that another home had stored here. */
   onCopied(message: StoredMessage): void {
     this.#log.onStored(publicationOf(this.#name, message));

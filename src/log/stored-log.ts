@@ -79,6 +79,11 @@ export class StoredLog implements TimerEntry {
     if (sent !== 'sent') onFresh(false);
   }
 
+  /** Another thread is the store now: the last words of the one before may not have come here. */
+  onStoreRestarted(): void {
+    if (this.#hot !== undefined) this.refresh(this.#hot, Number.MAX_SAFE_INTEGER, () => {});
+  }
+
   /** An entry was committed. Nothing, where it was heard of before. */
   onStored(publication: LogPublication): void {
     const { offset } = publication;

@@ -4,7 +4,7 @@
  */
 
 import { refusal } from '#proto/error-codes.ts';
-import type { ShardId } from '#proto/names.ts';
+import { type ShardId, topicOfKey, userOfInbox } from '#proto/names.ts';
 import type { RecordBodies, RecordHeader, RecordKind } from '#proto/record.ts';
 import type { ThreadLinks } from '../links/thread-links.ts';
 import type { HotWindows } from '../log/hot-windows.ts';
@@ -137,15 +137,23 @@ const intakes: { [Kind in ShardKind]: Intake<Kind> } = {
     ),
   sessionLost: ([ids], _header, { sessions }) => sessions.onInboxLost(ids),
 
-  storeHello: ([epoch], _header, { store, onStoreHealth }) => {
+  storeHello: ([epoch], _header, { store, topics, users, onStoreHealth }) => {
+    const isFirst = store.epoch === undefined;
     store.onHello(epoch);
+    if (!isFirst) {
+      topics.onStoreRestarted();
+      users.onStoreRestarted();
+    }
     onStoreHealth(true);
   },
   storeAppended: (body, { correlation }, { store }) => store.onAppended(correlation, body),
   storeResult: (body, { correlation }, { store }) => store.onResult(correlation, body),
   storeCopied: ([inbox, except, message], _header, { users }) =>
     users.onCopied(inbox, unpackObject(message) as StoredMessage, except ?? undefined),
-  storeHeard: ([inbox, offset], _header, { users }) => users.onHeard(inbox, offset),
+  storeHeard: ([topic, offset], _header, { topics, users }) => {
+    if (userOfInbox(topicOfKey(topic)) === undefined) topics.onHeard(topic, offset);
+    else users.onHeard(topic, offset);
+  },
   logsForget: (_body, _header, { windows }) => windows.forget(),
   storeHealth: ([isUp], _header, { onStoreHealth }) => onStoreHealth(isUp),
 };

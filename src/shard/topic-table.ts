@@ -106,6 +106,15 @@ export class TopicTable {
     this.#topics.get(key)?.typing(user, isActive);
   }
 
+  /** As for users. */
+  onHeard(key: TopicKey, offset: number): void {
+    this.#topics.get(key)?.onHeard(offset);
+  }
+
+  onStoreRestarted(): void {
+    for (const topic of this.#topics.values()) topic.onStoreRestarted();
+  }
+
   dropShard(shard: ShardId): void {
     for (const topic of [...this.#topics.values()]) {
       topic.dropShard(shard);

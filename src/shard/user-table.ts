@@ -175,6 +175,10 @@ export class UserTable {
     this.#users.get(key)?.onHeard(offset);
   }
 
+  onStoreRestarted(): void {
+    for (const user of this.#users.values()) user.onStoreRestarted();
+  }
+
   /** The sender's own copy of a message that is not stored, and that its recipient's home accepted. */
   deliverCopy(key: UserKey, copy: DirectCopy): void {
     this.#users.get(key)?.deliver(copy);

@@ -28,7 +28,7 @@ export interface StoreIntakeContext extends StoreQueryContext {
 
 export function takeStoreRecord(
   link: ThreadLink,
-  { kind, correlation }: RecordHeader,
+  { kind, correlation, fromShard }: RecordHeader,
   ownedBody: Uint8Array,
   ctx: StoreIntakeContext,
 ): void {
@@ -36,13 +36,19 @@ export function takeStoreRecord(
   if (kind === 'storeQuery') {
     void answerQuery(link, correlation, body as RecordBodies['storeQuery'], ctx);
   } else if (kind === 'storeAppend' || kind === 'storeReappend') {
-    takeEntry(link, correlation, body as RecordBodies['storeAppend'], kind === 'storeReappend', ctx);
+    const asker = { link, correlation, shard: fromShard };
+    takeEntry(asker, body as RecordBodies['storeAppend'], kind === 'storeReappend', ctx);
   }
 }
 
+interface Asker {
+  link: ThreadLink;
+  correlation: number;
+  shard: ShardId;
+}
+
 function takeEntry(
-  link: ThreadLink,
-  correlation: number,
+  { link, correlation, shard }: Asker,
   body: RecordBodies['storeAppend'],
   isRepeat: boolean,
   ctx: StoreIntakeContext,
@@ -57,6 +63,7 @@ function takeEntry(
     // First the home that nobody asks again: whoever asked for it asks again, when this thread dies in between.
     if (copy !== null && typeof settled === 'object') tellCopy(copy, entry, settled, ctx);
     answer(settledBody(settled));
+    if (ctx.linkTo(shard) !== link) tellSuccessor(shard, entry, settled, ctx);
   });
   if (submitted !== 'queued') answer([submitted]);
 }
@@ -89,6 +96,18 @@ function settledBody(settled: Settled): StoreAppendedBody {
     default:
       return [settled.state];
   }
+}
+
+/** The home died while it waited; the one in its place may have asked for the end of the log before the commit. */
+function tellSuccessor(
+  shard: ShardId,
+  { topic }: AppendEntry,
+  settled: Settled,
+  { linkTo, wake }: StoreIntakeContext,
+): void {
+  if (typeof settled !== 'object' || settled.state !== 'stored') return;
+  linkTo(shard)?.send('storeHeard', 0, packMsgpack([topic, settled.offset]));
+  wake();
 }
 
 function tellCopy(

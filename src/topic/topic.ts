@@ -37,7 +37,7 @@ const batchMessagesMax = 1024;
 const batchBytesMax = 128 * 1024;
 
 /** A cached topic that nobody listens to any more keeps its epoch for so long, as it would a message. Milliseconds. */
-const lingerMs = 5 * 60_000;
+const lingerMs = 4 * 60_000;
 /** News of who is writing, in one flush. */
 const typingMax = 128;
 
@@ -183,6 +183,16 @@ export class Topic implements FlushTarget {
   amend(amendment: Amendment, onAnswer: (answer: Answer) => void): void {
     if (this.#durable !== undefined) this.#durable.amend(amendment, onAnswer);
     else onAnswer(refused(refusal('not_found', `there is no message ${amendment.target}`)));
+  }
+
+  /** The entry at `offset` is there, whether its own word came here or not. */
+  onHeard(offset: number): void {
+    this.#durable?.onHeard(offset);
+  }
+
+  /** Whoever listens has waited for words that the store's thread took along. */
+  onStoreRestarted(): void {
+    if (this.#lanes.size > 0) this.#durable?.onStoreRestarted();
   }
 
   /** How far a user is; told to the subscribers while only a few say so. */

@@ -153,6 +153,10 @@ export class User {
     this.#inbox?.onHeard(offset);
   }
 
+  onStoreRestarted(): void {
+    if (this.#devices.size > 0) this.#inbox?.onStoreRestarted();
+  }
+
   /** A message that is not stored, to all devices but one. */
   deliver({ to, message, messageId, except }: DirectCopy): void {
     if (!this.#devices.hasOther(except)) return;
