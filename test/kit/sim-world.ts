@@ -108,7 +108,8 @@ export class SimWorld implements ClientWorld {
     const lastTick = this.#time.tick + 20;
     await this.#steps(() => this.#time.tick < lastTick, 1);
     await this.#pass(400);
-    await this.settle(); // what the last of those minutes ended is told to the store
+    const restTick = this.#time.tick + 100; // what the last of those minutes ended is told to the store
+    await this.#steps(() => this.#time.tick < restTick, 1);
     for (const shard of this.#threads.shards()) this.faults.push(...shard.leaks());
   }
 
