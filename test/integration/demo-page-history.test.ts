@@ -1,6 +1,7 @@
 /** The demo page and what is stored: pages of history, and what was missed, in a real browser. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { Page } from 'playwright-core';
 import { HashRing } from '../../src/routing/hash-ring.ts';
 import {
   close,
@@ -66,6 +67,43 @@ test('a topic opens with its last page, and older pages come when one scrolls up
   await writer.close();
   await close(ann, ben);
 });
+
+test('who scrolls up in the moment in which something new arrives is not carried back', async () => {
+  const topic = 'moment:topic';
+  const writer = await demo.robot('writer5');
+  await sayAll(writer, topic, numbers(120));
+  const ann = await demo.signIn('ann5', {}, holdFrames);
+  await join(ann, topic);
+  await shows(ann, numbers(50, 71));
+  await ann.evaluate('held = []');
+  for (const text of ['number 121', 'number 122']) await sayAll(writer, topic, [text]);
+  await eventually('both are held', () => ann.evaluate('held.length > 1'));
+  await ann.evaluate(`document.querySelector('.log').scrollTo({ top: 0 }); release()`);
+  await messages(ann, 'number 21').waitFor();
+  await shows(ann, numbers(102, 21));
+  await writer.close();
+  await close(ann);
+});
+
+/** Lets a test say in which moment the page hears what has come: not while `held` is a list, until `release()`. */
+async function holdFrames(page: Page): Promise<void> {
+  await page.addInitScript(`
+    globalThis.held = undefined;
+    const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+    Object.defineProperty(WebSocket.prototype, 'onmessage', {
+      set(on) {
+        set.call(this, on && ((event) => (held === undefined ? on(event) : held.push(() => on(event)))));
+      },
+    });
+    globalThis.release = async () => {
+      for (const hear of held.splice(0)) {
+        hear();
+        await Promise.resolve().then(() => {}); // and that is drawn
+      }
+      held = undefined;
+    };
+  `);
+}
 
 test('a conversation opens with what was said before, and is there after a reload', async () => {
   const ben = await demo.robot('ben2');

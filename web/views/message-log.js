@@ -95,7 +95,7 @@ function useScroll(chat, conversation) {
   const { key, entries, target } = conversation;
   const box = useRef(null);
   const isAtEnd = useRef(true);
-  const drawn = useRef({ height: 0 });
+  const drawn = useRef({ height: 0, top: 0 });
   const [isAway, setIsAway] = useState(false);
   const last = entries.at(-1);
   const firstOffset = firstOffsetOf(entries);
@@ -103,9 +103,13 @@ function useScroll(chat, conversation) {
     isAtEnd.current = isThere;
     setIsAway(!isThere);
   };
-  const measure = () => {
+  const isNearEnd = () => {
     const { scrollHeight, scrollTop, clientHeight } = box.current;
-    setAtEnd(scrollHeight - scrollTop - clientHeight < nearPx);
+    return scrollHeight - scrollTop - clientHeight < nearPx;
+  };
+  const measure = () => {
+    drawn.current.top = box.current.scrollTop;
+    setAtEnd(isNearEnd());
   };
   const toEnd = () => {
     box.current.scrollTop = box.current.scrollHeight;
@@ -115,10 +119,12 @@ function useScroll(chat, conversation) {
   useLayoutEffect(() => {
     const log = box.current;
     const isPosted = last?.delivery !== undefined && last.id !== drawn.current.lastId;
+    // A scroll is told a frame later than it is done: something new may be drawn in between.
+    if (log.scrollTop < drawn.current.top && !isNearEnd()) setAtEnd(false);
     if (isAtEnd.current || isPosted) toEnd();
     else if (firstOffset !== drawn.current.firstOffset)
       log.scrollTop += log.scrollHeight - drawn.current.height;
-    drawn.current = { firstOffset, lastId: last?.id, height: log.scrollHeight };
+    drawn.current = { firstOffset, lastId: last?.id, height: log.scrollHeight, top: log.scrollTop };
   }, [conversation]);
   useLayoutEffect(() => {
     if (target === undefined) return;
