@@ -7,6 +7,7 @@ import { normalAddress } from '#kit/address.ts';
 import type { Clock } from '#kit/clock.ts';
 import type { Admission } from './admission.ts';
 import { handOver } from './handover.ts';
+import { HandoverPace } from './handover-pace.ts';
 import { Placement } from './placement.ts';
 import type { ShardDirectory } from './ports.ts';
 
@@ -31,7 +32,8 @@ export interface Listener {
 /** Rejects when the port cannot be had. */
 export async function openListener(host: string, port: number, ctx: ListenerContext): Promise<Listener> {
   const placement = new Placement(ctx.shards.shardCount);
-  const server = createServer({ pauseOnConnect: true }, (socket) => onSocket(socket, placement, ctx));
+  const pace = new HandoverPace(ctx.shards.shardCount, (socket) => onSocket(socket, placement, ctx));
+  const server = createServer({ pauseOnConnect: true }, (socket) => pace.push(socket));
   await listen(server, host, port);
   server.on('error', ctx.onError);
   let stopped: Promise<void> | undefined;

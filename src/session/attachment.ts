@@ -96,6 +96,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
     return this.#user;
   }
 
+  /** The end of the inbox when this session began; undefined where it is not stored, or was not known. */
   get inboxAtStart(): Position | undefined {
     return this.#inboxAtStart;
   }

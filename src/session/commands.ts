@@ -42,6 +42,7 @@ export class Commands {
   readonly #gate: EnvelopeGate;
   readonly #waiting = new WaitingCommands();
   #isReadingPaused = false;
+  #isBegun = false;
 
   constructor(owner: CommandOwner, transport: Transport, ctx: SessionContext) {
     this.#owner = owner;
@@ -53,6 +54,11 @@ export class Commands {
   /** Envelopes that wait to be handled. */
   get waitingCount(): number {
     return this.#mailbox.size;
+  }
+
+  /** The first one after `Connect` has had its turn. */
+  get isBegun(): boolean {
+    return this.#isBegun;
   }
 
   onFrame(ownedBytes: Uint8Array, encoding: Encoding): void {
@@ -74,6 +80,7 @@ export class Commands {
       if (name !== 'live' && name !== 'connecting') return false;
       const entry = this.#mailbox.take();
       if (entry === undefined) break;
+      if (name === 'live') this.#isBegun = true;
       this.#ctx.counters.mailbox(-1);
       this.guarded(entry.ok ? entry.envelope : entry, () => this.#handle(entry));
     }

@@ -39,8 +39,8 @@ export class Outbox implements Writable, TimerEntry {
   #frameCount = 0;
   /** The duty cycle has it on its list of this turn. */
   #isWriteRequested = false;
-  /** What comes waits for something that must go before it. */
-  #isHeld = false;
+  /** Held: what comes waits for something that must go before it. Stopped: for nothing, the connection is gone. */
+  #flow: 'free' | 'held' | 'stopped' = 'free';
   /** Of a client that asked for it: so long frames wait for others, milliseconds. */
   readonly #batchMs: number;
   /** Its wait has begun. */
@@ -79,22 +79,27 @@ export class Outbox implements Writable, TimerEntry {
     this.tryWrite();
   }
 
-  /** False: it is held back. */
+  /** False: it stays here. */
   tryWrite(): boolean {
-    if (!this.#isHeld) this.#writeAll();
-    return !this.#isHeld;
+    const isFree = this.#flow === 'free';
+    if (isFree) this.#writeAll();
+    return isFree;
   }
 
   /** What comes from now on waits for `release`. Of too much the first is let go before. */
   hold(): void {
-    this.#writeAll();
-    this.#isHeld = true;
+    if (this.tryWrite()) this.#flow = 'held';
+  }
+
+  /** Nobody is there any more: what comes from now on counts as not sent. */
+  stop(): void {
+    this.#flow = 'stopped';
   }
 
   /** `first` goes before everything that was held; undefined: nothing does. */
   release(first: Uint8Array | undefined): void {
-    const held = this.#isHeld ? this.#waiting : undefined;
-    this.#isHeld = false;
+    const held = this.#flow === 'held' ? this.#waiting : undefined;
+    if (this.#flow === 'held') this.#flow = 'free';
     if (first === undefined) return this.#requestWrite();
     if (held === undefined) this.#append(first);
     else this.#waiting = Array.isArray(held) ? [first, ...held] : [first, held];
@@ -110,9 +115,10 @@ export class Outbox implements Writable, TimerEntry {
   }
 
   #goOn(delivery: DeliveryClass): void {
-    if (this.#isHeld) {
-      if (this.#queuedBytes > this.#bytesMax * heldShare) this.#isHeld = false;
-      else return;
+    if (this.#flow === 'stopped') return;
+    if (this.#flow === 'held') {
+      if (this.#queuedBytes <= this.#bytesMax * heldShare) return;
+      this.#flow = 'free';
     }
     if (this.#queuedBytes >= earlyWriteBytes) this.#writeAll();
     else if (this.#batchMs === 0 || delivery === 'urgent') this.#requestWrite();

@@ -35,6 +35,8 @@ export interface SessionContext {
   /** What is durable is taken, as far as this shard knows. */
   isStoreUp: () => boolean;
   schedule: SchedulePort;
+  /** The session is over: nobody finds it any more. */
+  onEnded(session: SessionId): void;
   counters: SessionCounters;
   log: SessionLog;
 }
@@ -218,6 +220,8 @@ export interface SchedulePort {
 }
 
 export interface Runnable {
+  /** Whoever is connected does not wait for it: a newcomer's, or what is left to do of a connection that is gone. */
+  readonly isDeferrable: boolean;
   /** Handles up to `envelopesMax`; true while more wait. */
   runSlice(envelopesMax: number): boolean;
 }

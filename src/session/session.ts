@@ -20,9 +20,10 @@ import {
 } from '#proto/names.ts';
 import type { DeliveryClass } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
+import type { LaneBatch } from '../fanout/flush-batch.ts';
 import type { DevicePresence } from '../presence/device-presence.ts';
 import type { SessionTold } from '../presence/session-told.ts';
-import type { Answer, Position } from '../wire/message.ts';
+import type { Answer } from '../wire/message.ts';
 import { type AttachedSession, Attachment } from './attachment.ts';
 import { type CommandOwner, Commands } from './commands.ts';
 import { type DeadlineOwner, Deadlines, type DueEvent } from './deadlines.ts';
@@ -40,11 +41,7 @@ const tellAfterMs = 250;
 const closedByClient = 1000;
 
 /** Complete frames for one session. */
-export interface DirectFrames {
-  frameCount: number;
-  frames: Uint8Array;
-  delivery: DeliveryClass;
-}
+export type DirectFrames = Omit<LaneBatch, 'upTo'>;
 
 export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, CommandOwner {
   readonly id: SessionId;
@@ -58,10 +55,11 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   readonly replies: Replies;
   readonly #deadlines: Deadlines;
   #phase: SessionPhase;
-  /** From the first good token on. */
   #attachment: Attachment | undefined;
   /** Another device of the user is invisible. */
   #isHidden = false;
+  /** The connection is, and what it leaves behind is still to be cleared up. */
+  #gone: { code: number; isOrderly: boolean } | undefined;
   #resumeToken = '';
   /** Of the resume token; empty before the session has a user. */
   #tokenHash = '';
@@ -93,6 +91,11 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     return this.#phase.name === 'live';
   }
 
+  /** See `Runnable`. */
+  get isDeferrable(): boolean {
+    return this.#gone !== undefined || !this.commands.isBegun;
+  }
+
   get tokenHash(): string {
     return this.#tokenHash;
   }
@@ -102,9 +105,9 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     return { lastMs: this.#deadlines.lastActiveMs, waitingCount: this.commands.waitingCount };
   }
 
-  /** The end of the inbox when this session began; undefined where it is not stored, or was not known. */
-  get inboxAtStart(): Position | undefined {
-    return this.#attachment?.inboxAtStart;
+  /** How its homes know of it, and what it has of the inbox; from the first good token on. */
+  get attachment(): Attachment | undefined {
+    return this.#attachment;
   }
 
   /** Bytes on their way to the client. */
@@ -146,9 +149,11 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     if (this.#phase.name === 'live') this.#phase.subscriptions.onPong();
   }
 
-  /** Called by the duty cycle; true while more wait that can be handled. */
+  /** Called by the duty cycle; true while more wait that can be handled: what came before the end is, before the end. */
   runSlice(envelopesMax: number): boolean {
-    return this.commands.runSlice(envelopesMax);
+    if (this.commands.runSlice(envelopesMax)) return true;
+    if (this.#gone !== undefined) this.#end(this.#gone);
+    return false;
   }
 
   /** The home of a pending request has answered. */
@@ -182,19 +187,8 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     if (this.isOpen) this.#outbox.release(this.replies.statusFrame(envelope, data));
   }
 
-  /** The client says that it has everything of the inbox up to `offset`. */
-  onInboxAcked(offset: number): void {
-    this.#attachment?.onAcked(offset);
-  }
-
   onInboxLost(): void {
     if (this.isOpen) this.#attachment?.onInboxLost();
-  }
-
-  /** A stretch of the inbox is read, up to where `upTo` says; undefined: no more. */
-  onInboxCatchUp(upTo: { readonly offset: number } | undefined): void {
-    if (upTo === undefined) this.#attachment?.onCaughtUp();
-    else this.#attachment?.onCatchUp(upTo);
   }
 
   onInboxHole(): void {
@@ -244,6 +238,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   /** Ends the session from this side. What waits is written first, except for one who does not read. */
   close(name: CloseName): void {
     if (!this.isOpen) return;
+    if (this.#gone !== undefined) return this.#end(this.#gone);
     const isAllWritten = name !== 'slow_consumer' && this.#outbox.tryWrite();
     const positions = positionsAfter[name];
     const isSent = isAllWritten && this.outboxBytes === 0;
@@ -255,11 +250,24 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     this.#transport.close(code, reason);
   }
 
+  /** The client has ended the connection: what comes from here on counts as not sent. */
+  onTransportEnded(): void {
+    this.#outbox.stop();
+  }
+
   /**
-   * The connection is gone, whoever ended it; `code` is the peer's. Counted is ours, where this side closed. `isOrderly`: the
-   * client ended it when it had read what came. The last call.
+   * The connection is gone, whoever ended it; `code` is the peer's. `isOrderly`: the client ended it when it had read what
+   * came. Nothing is sent from here on; the rest follows in a slice.
    */
   onTransportClosed(code: number, isOrderly = false): void {
+    if (this.#gone !== undefined) return;
+    this.#gone = { code, isOrderly };
+    this.#outbox.stop();
+    this.#ctx.schedule.requestSlice(this);
+  }
+
+  /** The last call. Counted is our code, where this side closed. */
+  #end({ code, isOrderly }: { code: number; isOrderly: boolean }): void {
     const phase = this.#phase;
     if (phase.name === 'closed') return;
     if (phase.name !== 'closing') {
@@ -270,6 +278,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     this.#phase = { name: 'closed' };
     this.#outbox.discard();
     this.#ctx.counters.closed(phase.name === 'closing' ? phase.code : code);
+    this.#ctx.onEnded(this.id);
   }
 
   // ---- becoming live

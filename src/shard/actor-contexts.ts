@@ -141,9 +141,10 @@ export function sessionContext(
   tokens: TokenVerifier,
   parts: Pick<SessionContext, 'topics' | 'users' | 'presence' | 'history' | 'isStoreUp'>,
 ): SessionContext {
-  const { config, version, clock, timers, duty, metrics, log, homes } = world;
+  const { config, version, clock, timers, duty, metrics, log, homes, sessions } = world;
   return {
     clock,
+    onEnded: (session) => sessions.delete(session),
     correlations: systemMessageIds,
     resumeTokens: systemResumeTokens,
     timers,

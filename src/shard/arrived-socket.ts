@@ -1,5 +1,5 @@
 /**
- * A socket from another thread → one that is as quick as if it had been accepted here.
+ * A socket from another thread → one that is as quick as if it had been accepted here, and tells its first bytes.
  * Thread: shard. Called by socket-intake.ts, once per socket, before anybody listens to it.
  * Node 24 rebuilds a transferred socket as an object in dictionary mode: 1.3 kB more, and every access to one of its
  * properties is a hash lookup. A new Socket over the same handle has the usual shape, and can share a read buffer.
@@ -16,15 +16,27 @@ interface WithHandle {
 const onread = {
   buffer: Buffer.allocUnsafeSlow(64 * 1024),
   /** Called on the socket, so that one function serves them all; the bytes are copied, since the buffer is used again. */
-  callback(this: Socket, bytesRead: number, buffer: Uint8Array): boolean {
-    return this.push(Buffer.from(buffer.subarray(0, bytesRead)));
+  callback(this: ArrivedSocket, bytesRead: number, buffer: Uint8Array): boolean {
+    const bytes = Buffer.from(buffer.subarray(0, bytesRead));
+    if (this.onFirstBytes === undefined) return this.push(bytes);
+    this.onFirstBytes(bytes);
+    this.onFirstBytes = undefined;
+    return false;
   },
 };
 
-/** `arrived` must not be used afterwards. The new one is paused, and nothing was read. */
-export function reshape(arrived: Socket): Socket {
-  const { _handle: handle, allowHalfOpen } = arrived as Socket & WithHandle & { allowHalfOpen: boolean };
-  if (!handle) return arrived;
+export class ArrivedSocket extends Socket {
+  /** Gets what is read first, instead of the stream; nothing more is read until somebody asks the stream. */
+  onFirstBytes: ((bytes: Buffer) => void) | undefined;
+}
+
+/**
+ * `arrived` must not be used afterwards. The new one is paused, and nothing was read. It does not end by itself when its
+ * client has ended: as the HTTP server and ws have it of the sockets that they accept.
+ */
+export function reshape(arrived: Socket): ArrivedSocket {
+  const { _handle: handle } = arrived as Socket & WithHandle;
+  if (!handle) return arrived as ArrivedSocket;
   (arrived as Socket & WithHandle)._handle = null;
-  return new Socket({ handle, allowHalfOpen, pauseOnCreate: true, onread } as object);
+  return new ArrivedSocket({ handle, allowHalfOpen: true, pauseOnCreate: true, onread } as object);
 }

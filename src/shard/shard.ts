@@ -175,8 +175,8 @@ export class Shard {
       shardsUp: () => Array.from({ length: config.shards }, (_, peer) => table.row('shardUp', peer)[0] === 1),
       developmentSecret: isSecretForDevelopment ? secret : undefined,
     });
-    const { clock, timers } = this.#world;
-    this.#sockets = new SocketIntake({ server, clock, timers, onClosed });
+    const { clock, timers, duty: schedule } = this.#world;
+    this.#sockets = new SocketIntake({ server, clock, timers, schedule, onClosed });
     this.#openUpgrade(server, this.#sockets);
   }
 

@@ -1,7 +1,9 @@
 /**
- * Adopts sockets that the primary accepted: feeds them to the HTTP server of this shard, unread as they came.
+ * Adopts sockets that the primary accepted: feeds them to the HTTP server of this shard when they have said something.
  * Thread: shard. Called by shard-control.ts. Remembers what admission said of a socket until it is upgraded, and tells
  * the primary when it is gone.
+ * Who asks for a WebSocket waits behind those who have one, when many come at once: their handshakes are deferrable. What
+ * is for the HTTP endpoint, of whoever watches this server as well, is not.
  */
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
@@ -10,18 +12,19 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '#kit/clock.ts';
 import type { TimerEntry, TimerToken, TimerWheel } from '#kit/timer-wheel.ts';
 import type { AdmissionVerdict } from '#proto/control.ts';
-import { reshape } from './arrived-socket.ts';
+import type { Runnable, SchedulePort } from '../session/ports.ts';
+import { type ArrivedSocket, reshape } from './arrived-socket.ts';
 
 /**
  * A socket that has not become a request by then is destroyed: the second wall behind headersTimeout, which Node applies
  * only to servers that it believes to listen (reliability reference, finding 4). Milliseconds.
  */
 const firstRequestMs = 15_000;
-/**
- * Sockets of one turn of the event loop: their handshakes come together, 0.2 ms each, and whoever is connected already
- * waits behind them. The others wait unread. Without it 5,000 who came back at once stopped a shard for 600 ms.
- */
+/** Sockets of one turn of the event loop, 0.05 ms each: whoever is connected already waits behind them. */
 const adoptionsPerTurn = 8;
+/** The first byte of a TLS handshake (RFC 8446, 5.1): what is inside cannot be told yet. */
+const tlsHandshake = 0x16;
+const webSocketPath = 'GET /ws';
 
 interface Arrived {
   socket: Socket;
@@ -33,6 +36,7 @@ export interface SocketIntakeContext {
   server: HttpServer | HttpsServer;
   clock: Clock;
   timers: TimerWheel;
+  schedule: Pick<SchedulePort, 'requestSlice'>;
   /** A socket that counts towards admission is gone. */
   onClosed(address: string): void;
 }
@@ -77,8 +81,7 @@ export class SocketIntake {
       if (this.#sockets.get(key) === adopted) this.#sockets.delete(key);
       this.#ctx.onClosed(address);
     });
-    this.#ctx.server.emit('connection', socket);
-    socket.resume(); // it was accepted paused
+    adopted.listen();
   }
 
   /** What admission said when it was accepted. */
@@ -92,21 +95,32 @@ export class SocketIntake {
   }
 }
 
-class AdoptedSocket implements TimerEntry {
+/** From its arrival to its first request. */
+class AdoptedSocket implements TimerEntry, Runnable {
   readonly verdict: AdmissionVerdict;
-  readonly #socket: Socket;
-  readonly #timers: TimerWheel;
+  readonly isDeferrable = true;
+  readonly #socket: ArrivedSocket;
+  readonly #ctx: SocketIntakeContext;
+  #firstBytes: Buffer | undefined;
   #timer: TimerToken | undefined;
 
-  constructor(socket: Socket, verdict: AdmissionVerdict, { timers, clock }: SocketIntakeContext) {
+  constructor(socket: ArrivedSocket, verdict: AdmissionVerdict, ctx: SocketIntakeContext) {
     this.verdict = verdict;
     this.#socket = socket;
-    this.#timers = timers;
-    this.#timer = timers.schedule(clock.monotonicMs() + firstRequestMs, this);
+    this.#ctx = ctx;
+    this.#wait();
+  }
+
+  /** It was accepted paused, and stays so until the HTTP server has it. */
+  listen(): void {
+    this.#socket.on('error', ignore);
+    this.#socket.on('end', destroyIt);
+    this.#socket.onFirstBytes = (bytes) => this.#onFirstBytes(bytes);
+    this.#socket.read(0);
   }
 
   stopWaiting(): void {
-    if (this.#timer !== undefined) this.#timers.cancel(this.#timer);
+    if (this.#timer !== undefined) this.#ctx.timers.cancel(this.#timer);
     this.#timer = undefined;
   }
 
@@ -114,6 +128,46 @@ class AdoptedSocket implements TimerEntry {
     this.#timer = undefined;
     this.#socket.destroy();
   }
+
+  /** Called by the duty cycle. */
+  runSlice(): boolean {
+    if (this.#socket.destroyed || this.#firstBytes === undefined) return false;
+    this.#wait();
+    this.#feed(this.#firstBytes);
+    this.#firstBytes = undefined;
+    return false;
+  }
+
+  #onFirstBytes(bytes: Buffer): void {
+    this.#firstBytes = bytes;
+    if (bytes[0] !== tlsHandshake && bytes.toString('latin1', 0, webSocketPath.length) !== webSocketPath)
+      return this.#feed(bytes);
+    this.stopWaiting(); // it waits for us
+    this.#ctx.schedule.requestSlice(this);
+  }
+
+  /** Whatever becomes of it is done when this returns: a TLS server takes what there is, an HTTP server what comes. */
+  #feed(firstBytes: Buffer): void {
+    const socket = this.#socket;
+    const isTls = firstBytes[0] === tlsHandshake;
+    socket.off('error', ignore);
+    socket.off('end', destroyIt);
+    if (isTls) socket.push(firstBytes);
+    this.#ctx.server.emit('connection', socket);
+    socket.resume();
+    if (!isTls) socket.push(firstBytes);
+  }
+
+  #wait(): void {
+    const { clock, timers } = this.#ctx;
+    this.#timer = timers.schedule(clock.monotonicMs() + firstRequestMs, this);
+  }
+}
+
+/** One function for all sockets, which keeps nothing of them alive. */
+function ignore(): void {}
+function destroyIt(this: Socket): void {
+  this.destroy();
 }
 
 function keyOf(socket: Socket): string {

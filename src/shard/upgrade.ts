@@ -161,10 +161,11 @@ export class Upgrade {
     const verdict = token === undefined ? undefined : this.#ctx.tokens.verify(token);
     if (verdict?.ok === false) return this.#rejectToken(webSocket, verdict);
     const { sessions, sessionContext } = this.#ctx;
+    const transport = new WebSocketTransport(webSocket, socket);
     const session = new Session(
       this.#ctx.newSessionId(),
       webSocket.extensions === '' ? encoding : `${encoding}+deflate`,
-      new WebSocketTransport(webSocket, socket),
+      transport,
       sessionContext,
       batchMs === 'wrong' ? 0 : batchMs,
     );
@@ -178,10 +179,13 @@ export class Upgrade {
     webSocket.on('ping', onHeard);
     webSocket.on('pong', () => session.onPong());
     webSocket.on('error', ignore); // broken framing: ws closes with the code of RFC 6455, 'close' follows
-    webSocket.on('close', (code: number) => {
-      sessions.delete(session.id);
-      session.onTransportClosed(code, socket.readableEnded && socket.errored === null);
+    transport.onEnded((finish) => {
+      session.onTransportEnded();
+      sessionContext.schedule.requestSlice({ isDeferrable: true, runSlice: finish });
     });
+    webSocket.on('close', (code: number) =>
+      session.onTransportClosed(code, socket.readableEnded && socket.errored === null),
+    );
     if (verdict !== undefined) session.authenticate(verdict.identity);
   }
 

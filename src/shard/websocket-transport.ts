@@ -3,7 +3,8 @@
  * Thread: shard. Made by upgrade.ts.
  * Data frames are complete when they come here and go to the socket directly, several in one write. ws writes its own
  * frames (pong, close) to the same socket whole and at once, as long as nothing is compressed, so the two never
- * interleave inside a frame; test/unit/shard/websocket-transport.test.ts fails should ws ever change that.
+ * interleave inside a frame; and it is the last to listen for the end of its socket. Should ws ever change that,
+ * test/unit/shard/websocket-transport.test.ts fails.
  */
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
@@ -17,6 +18,22 @@ export class WebSocketTransport implements Transport {
   constructor(webSocket: WebSocket, socket: Duplex) {
     this.#webSocket = webSocket;
     this.#socket = socket;
+  }
+
+  /**
+   * `listener` hears at once that the client has ended the connection; what ws does then is in `finish`, which takes longer
+   * and is to be called in a while. Answers false.
+   */
+  onEnded(listener: (finish: () => false) => void): void {
+    const socket = this.#socket;
+    const onEnd = socket.listeners('end').at(-1) as () => void;
+    socket.off('end', onEnd);
+    socket.on('end', () =>
+      listener(() => {
+        if (!socket.destroyed) onEnd.call(socket);
+        return false;
+      }),
+    );
   }
 
   write(frames: Uint8Array | Uint8Array[]): void {

@@ -223,6 +223,7 @@ export class SessionWorld {
         requestSlice: (session) => void this.#runnables.add(session),
         requestWrite: (outbox) => void this.#outboxes.add(outbox),
       },
+      onEnded: () => {},
       counters: sessionCounters(metrics, () => {}),
       log: {
         failed: (_session, _correlation, error) => void this.failures.push(error),

@@ -261,6 +261,7 @@ export class SessionWorld {
         requestSlice: (session) => void this.ready.add(session),
         requestWrite: (outbox) => void this.dirty.add(outbox),
       },
+      onEnded: () => {},
       counters: {
         opened: () => this.#add('opened'),
         closed: () => this.#add('closed'),

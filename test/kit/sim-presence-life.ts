@@ -229,11 +229,12 @@ export class PresenceLife {
   #askResume({ name, hasPositions, life }: Before): void {
     this.resume = 'asked';
     const positions: Record<string, SimPosition> = {};
-    for (const [topic, { have }] of life.streams) if (have !== undefined) positions[topic] = have;
+    // As of now: what the connection before gets until it is taken over comes again.
+    for (const [topic, { have }] of life.streams) if (have !== undefined) positions[topic] = { ...have };
     const { have } = life.inbox;
     if (have !== undefined) positions[`inbox:${this.user}`] = have;
     this.send('Resume', { ...name, ...(hasPositions ? { positions } : {}) }, (data, isOk) => {
-      if (isOk) return this.#onResumed(data, life);
+      if (isOk) return this.#onResumed(data, life, positions);
       if (retryable.has(data['code'] as string)) {
         this.resume = 'wanted';
         this.#retryAfter(data);
@@ -244,7 +245,11 @@ export class PresenceLife {
     });
   }
 
-  #onResumed(data: Record<string, unknown>, life: PresenceLife): void {
+  #onResumed(
+    data: Record<string, unknown>,
+    life: PresenceLife,
+    positions: Record<string, SimPosition>,
+  ): void {
     this.resume = 'done';
     this.record({ kind: 'took' });
     const { hasPositions } = this.before as Before;
@@ -268,13 +273,13 @@ export class PresenceLife {
         this.#lacking.add(topic);
     }
     for (const told of topics) {
-      if (told.topic === `inbox:${this.user}`) this.#resumeInbox(told, life, hasPositions);
-      else this.#join(told.topic, told, { have: life.streams.get(told.topic)?.have, isSure: hasPositions });
+      const have = positions[told.topic];
+      if (told.topic === `inbox:${this.user}`) this.#resumeInbox(told, have, hasPositions);
+      else this.#join(told.topic, told, { have, isSure: hasPositions });
     }
   }
 
-  #resumeInbox({ recovered }: ToldTopic, { inbox }: PresenceLife, hasPositions: boolean): void {
-    const { have } = inbox;
+  #resumeInbox({ recovered }: ToldTopic, have: SimPosition | undefined, hasPositions: boolean): void {
     this.hasHole = !recovered;
     if (recovered && have !== undefined) this.inbox.begin(have, hasPositions);
     else if (recovered)

@@ -161,7 +161,6 @@ export class SimShard {
 
   onClosed(end: ServerEnd, session: Session, code: number): void {
     this.connections.delete(end);
-    this.sessions.delete(session.id);
     session.onTransportClosed(code);
   }
 

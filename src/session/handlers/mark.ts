@@ -44,7 +44,7 @@ function finish(live: LiveSession, command: WaitingCommand, answer: Answer): Out
 /** What it says to have, it need not get again. */
 function remember({ session, phase }: LiveSession, { envelope }: WaitingCommand): void {
   const { topic, offset } = markOf({ envelope });
-  if (topic === inboxOf(phase.identity.userId)) return session.onInboxAcked(offset);
+  if (topic === inboxOf(phase.identity.userId)) return session.attachment?.onAcked(offset);
   const taken = phase.subscriptions.get(topic)?.taken;
   if (taken !== undefined) taken.sure = Math.max(taken.sure, offset);
 }

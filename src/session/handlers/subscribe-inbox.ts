@@ -30,10 +30,10 @@ export const subscribeInbox: Required<Handler<'Subscribe'>> = {
     }
     if (phase.inboxRecovery !== undefined)
       return refuse('already_subscribed', 'the inbox is being recovered already');
-    const since = { ...given, upTo: session.inboxAtStart?.offset ?? Number.MAX_SAFE_INTEGER };
+    const since = { ...given, upTo: session.attachment?.inboxAtStart?.offset ?? Number.MAX_SAFE_INTEGER };
     const command = { envelope, since };
     phase.inboxRecovery = 'asked';
-    session.onInboxCatchUp(given);
+    session.attachment?.onCatchUp(given);
     const requested = ctx.users.attach(userKey(tenant, userId), session, since, session);
     return settle(requested, command, (answer) => recover(live, since, answer, ctx));
   },
@@ -55,7 +55,7 @@ function recover(live: LiveSession, since: Since, answer: Answer, ctx: SessionCo
   const { session, phase } = live;
   const end = () => {
     phase.inboxRecovery = undefined;
-    session.onInboxCatchUp(undefined);
+    session.attachment?.onCaughtUp();
   };
   if (!answer.ok) {
     end();
@@ -81,6 +81,6 @@ function recover(live: LiveSession, since: Since, answer: Answer, ctx: SessionCo
   const stretch = { ...since, upTo: Math.min(since.upTo as number, position.offset) };
   const recovery = new Recovery(stretch, source, session, ctx);
   phase.inboxRecovery = recovery;
-  session.onInboxCatchUp(recovery);
+  session.attachment?.onCatchUp(recovery);
   return { do: 'reply', data, after: () => recovery.begin(joined) };
 }

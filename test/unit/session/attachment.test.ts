@@ -138,11 +138,11 @@ test('a session that began without its inbox learns its place from the first mes
   const { session, transport, asked, begin, deliver, settle } = open();
   begin(blind);
   assert.equal(transport.envelopes()[0]!.data.inbox, undefined);
-  assert.equal(session.inboxAtStart, undefined);
+  assert.equal(session.attachment?.inboxAtStart, undefined);
   deliver(5);
-  assert.deepEqual(session.inboxAtStart, at(4));
+  assert.deepEqual(session.attachment?.inboxAtStart, at(4));
   deliver(6);
-  assert.deepEqual(session.inboxAtStart, at(4), 'all behind it came by itself');
+  assert.deepEqual(session.attachment?.inboxAtStart, at(4), 'all behind it came by itself');
   session.onInboxLost();
   assert.deepEqual(asked[0]?.since, at(6));
   const replay = {
@@ -226,6 +226,7 @@ test('a home that was asked is told of the end, whatever it answered last', () =
     const opened = open();
     run(opened);
     opened.session.onTransportClosed(1000);
+    opened.world.turn();
     assert.equal(opened.world.count('detached'), 1, name);
   }
 });
@@ -233,6 +234,7 @@ test('a home that was asked is told of the end, whatever it answered last', () =
 test('a home that was never asked is told of no end', () => {
   const { world, session } = open();
   session.onTransportClosed(1000);
+  world.turn();
   assert.equal(world.count('detached'), 0);
 });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { closeCodes } from '#proto/close-codes.ts';
 import { refusal } from '#proto/error-codes.ts';
-import type { ShardId } from '#proto/names.ts';
+import type { ShardId, TopicKey } from '#proto/names.ts';
 import type { Session } from '../../../src/session/session.ts';
 import { SessionWorld } from '../../kit/session-world.ts';
 
@@ -26,6 +26,7 @@ test('what is counted is the code that this side closed with, whatever the peer 
       const { session } = world.open();
       session.close(name);
       session.onTransportClosed(peerCode);
+      world.turn();
       assert.equal(codes.at(-1), closeCodes[name].code, `${name}, answered with ${peerCode}`);
     }
   }
@@ -53,6 +54,7 @@ test('a bad first token and ten frames of nothing are counted as 4500 and 4502',
   const { session: noisy } = world.open();
   for (let count = 0; count < 10; count++) world.send(noisy, [1, 2]);
   for (const session of [stranger, noisy]) session.onTransportClosed(1000);
+  world.turn();
   assert.deepEqual(codes, [4500, 4502]);
 });
 
@@ -163,4 +165,49 @@ test('[SES1] a live session is told to its home again while that is busy, and no
   session.onHomeUp(home);
   world.pass(5_000);
   assert.deepEqual([asked, transport.written.length, transport.closed], [3, said, undefined]);
+});
+
+test('what came before the connection was lost is handled, and answered to nobody', () => {
+  const world = new SessionWorld();
+  const { session, transport } = world.open();
+  const writtenBefore = transport.written.length;
+  frame(session, [{ type: 'Subscribe', id: 's', data: { topic: 'a' } }]);
+  session.onTransportClosed(1006);
+  world.turn();
+  assert.deepEqual(
+    world.parked.at(-1)?.[1].subscriptions.map(({ topic }) => topic),
+    ['a'],
+  );
+  assert.equal(transport.written.length, writtenBefore);
+});
+
+test('[RES2] what is sent between the end of a connection and its clearing up was not sent', () => {
+  const cases = [
+    ['cleared up', 'nothing is sent', 8],
+    ['cleared up', 'one is sent', 7],
+    ['replaced', 'one is sent', 7],
+    ['going_away', 'one is sent', 7],
+  ] as const;
+  for (const [end, late, offset] of cases) {
+    const world = new SessionWorld();
+    const { session } = world.open();
+    const joined = { position: { offset: 7, epoch: 'e' }, isLive: true };
+    world.join = () => ({ state: 'answered', answer: { ok: true, joined } });
+    world.send(session, { type: 'Subscribe', data: { topic: 'a' } });
+    const deliver = (upTo: number) => {
+      const batch = { frames: Buffer.from('x'), frameCount: 1, delivery: 'normal', upTo } as const;
+      world.subscribers.deliver('default|a' as TopicKey, ['json', ''], batch);
+    };
+    deliver(8);
+    world.turn();
+    session.onTransportEnded();
+    session.onTransportClosed(1006, true);
+    if (late === 'one is sent') deliver(9);
+    if (end !== 'cleared up') session.close(end);
+    world.turn();
+    assert.equal(session.isOpen, false);
+    assert.equal(world.count('closed'), 1);
+    const [told] = world.parked.at(-1)?.[1].subscriptions ?? [];
+    assert.deepEqual(told?.position, { offset, epoch: 'e' }, `${end}, ${late}`);
+  }
 });

@@ -143,6 +143,7 @@ test('a session that ends while what was missed is on its way is on no lane afte
     if (end === 'closed') session.onTransportClosed(1006);
     pending.shift()!.settle({ ok: true, result: pageOf(range(4, 90)) });
     session.onTransportClosed(1006);
+    world.turn();
     for (const [topic, { subscribers }] of world.subscribers.lanes())
       assert.equal(subscribers.size, 0, `${end}: ${topic}`);
   }

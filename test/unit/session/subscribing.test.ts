@@ -39,6 +39,7 @@ for (const permission of ['admin:*', 'subscribe:*', 'subscribe:sys:*', 'subscrib
     );
     assert.equal(world.count('subscriptions'), 0);
     session.onTransportClosed(1000);
+    world.turn();
     assert.equal(lanes[0]![1].subscribers.size, 0);
   });
 }

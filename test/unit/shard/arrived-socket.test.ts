@@ -25,7 +25,7 @@ parentPort.once('message', async ({ socket: arrived }) => {
 
 async function transferred(t: TestContext) {
   const worker = new Worker(thread, { eval: true });
-  const listener = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) =>
+  const listener = createServer({ pauseOnConnect: true }, (socket) =>
     worker.postMessage({ socket }, [socket as never]),
   );
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
@@ -39,7 +39,7 @@ async function transferred(t: TestContext) {
   return { client, facts };
 }
 
-test('a socket from another thread is reshaped: fast, paused, with its peer and what it was accepted with', async (t) => {
+test('a socket from another thread is reshaped: fast, paused, with its peer, and it does not end by itself', async (t) => {
   const { client, facts } = await transferred(t);
   assert.deepEqual(facts, {
     ...{ arrivedIsFast: false, isFast: true, isNew: true, isPaused: true, isSocket: true },

@@ -72,6 +72,7 @@ test('each session gets its slice before one gets its second', async () => {
   const session = (name: string, slices: number) => {
     let left = slices;
     return {
+      isDeferrable: false,
       runSlice() {
         order.push(name);
         return --left > 0;
@@ -82,5 +83,55 @@ test('each session gets its slice before one gets its second', async () => {
   duty.requestSlice(session('modest', 1));
   for (let index = 0; index < 4; index++) await turnOfTheLoop();
   assert.deepEqual(order, ['greedy', 'modest', 'greedy', 'greedy']);
+  duty.stop();
+});
+
+/** `count` slices of `costMs` each that nobody connected waits for. */
+function deferrable(
+  order: string[],
+  clock: ManualClock,
+  { count, costMs }: { count: number; costMs: number },
+) {
+  return Array.from({ length: count }, (_, index) => ({
+    isDeferrable: true,
+    runSlice() {
+      order.push(`newcomer ${index}`);
+      clock.nowMs += costMs;
+      return false;
+    },
+  }));
+}
+
+test('what is deferrable gets a small share of each turn, in its order, behind the sessions', async () => {
+  const { clock, duty } = cycle();
+  const order: string[] = [];
+  for (const work of deferrable(order, clock, { count: 5, costMs: 0.4 })) duty.requestSlice(work);
+  const session = { isDeferrable: false, runSlice: () => order.push('session') === 0 };
+  duty.requestSlice(session);
+  await turnOfTheLoop();
+  assert.deepEqual(order, ['session', 'newcomer 0', 'newcomer 1', 'newcomer 2']);
+  duty.requestSlice(session);
+  await turnOfTheLoop();
+  assert.deepEqual(order.slice(4), ['session', 'newcomer 3', 'newcomer 4']);
+  duty.stop();
+});
+
+test('a busy shard gives it one share per flush interval, and forgets none', async () => {
+  const { clock, duty } = cycle();
+  const order: string[] = [];
+  for (let index = 0; index < 2000; index++) duty.onWrite();
+  const work = deferrable(order, clock, { count: 4, costMs: 0.6 });
+  duty.requestFlush({ flush() {} }, 'window');
+  await turnOfTheLoop(); // now it knows of the writes
+  for (const each of work) duty.requestSlice(each);
+  await turnOfTheLoop();
+  assert.deepEqual(order, ['newcomer 0', 'newcomer 1']);
+  duty.wake();
+  await turnOfTheLoop();
+  assert.equal(order.length, 2);
+  clock.nowMs += 5;
+  duty.wake();
+  await turnOfTheLoop();
+  assert.deepEqual(order.slice(2), ['newcomer 2', 'newcomer 3']);
   duty.stop();
 });

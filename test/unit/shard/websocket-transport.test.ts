@@ -233,3 +233,18 @@ test('paused reading hears nothing until it resumes; a close wakes it, so that t
   assert.equal((await clientClosed)[0], 4004);
   assert.equal((await serverClosed)[0], 4004, 'the close frame of the peer was read, it was not cut off');
 });
+
+test('ws is the last to listen for the end of its socket, and what it does then can wait', async () => {
+  const { transport, webSocket, socket, client } = await server.connect();
+  assert.equal(socket.listeners('end').at(-1)?.name, 'socketOnEnd');
+  const ended = Promise.withResolvers<() => false>();
+  transport.onEnded((finish) => ended.resolve(finish));
+  const closed = once(webSocket, 'close');
+  client.terminate();
+  const finish = await ended.promise;
+  await setImmediate();
+  assert.equal(webSocket.readyState, WebSocket.OPEN, 'nothing was done yet');
+  assert.equal(finish(), false);
+  assert.equal((await closed)[0], 1006);
+  finish(); // of a socket that is gone: nothing
+});
