@@ -31,12 +31,12 @@ export class ArrivedSocket extends Socket {
 }
 
 /**
- * `arrived` must not be used afterwards. The new one is paused, and nothing was read. It does not end by itself when its
- * client has ended: as the HTTP server and ws have it of the sockets that they accept.
+ * `arrived` must not be used afterwards. The new one is paused, and nothing was read. `allowHalfOpen`: it does not end by
+ * itself when its client has ended.
  */
-export function reshape(arrived: Socket): ArrivedSocket {
+export function reshape(arrived: Socket, { allowHalfOpen }: { allowHalfOpen: boolean }): ArrivedSocket {
   const { _handle: handle } = arrived as Socket & WithHandle;
   if (!handle) return arrived as ArrivedSocket;
   (arrived as Socket & WithHandle)._handle = null;
-  return new ArrivedSocket({ handle, allowHalfOpen: true, pauseOnCreate: true, onread } as object);
+  return new ArrivedSocket({ handle, allowHalfOpen, pauseOnCreate: true, onread } as object);
 }

@@ -6,7 +6,7 @@
  * is for the HTTP endpoint, of whoever watches this server as well, is not.
  */
 import type { Server as HttpServer } from 'node:http';
-import type { Server as HttpsServer } from 'node:https';
+import { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#kit/clock.ts';
@@ -22,8 +22,6 @@ import { type ArrivedSocket, reshape } from './arrived-socket.ts';
 const firstRequestMs = 15_000;
 /** Sockets of one turn of the event loop, 0.05 ms each: whoever is connected already waits behind them. */
 const adoptionsPerTurn = 8;
-/** The first byte of a TLS handshake (RFC 8446, 5.1): what is inside cannot be told yet. */
-const tlsHandshake = 0x16;
 const webSocketPath = 'GET /ws';
 
 interface Arrived {
@@ -71,7 +69,8 @@ export class SocketIntake {
   }
 
   #adopt({ socket: arrived, address, verdict }: Arrived): void {
-    const socket = reshape(arrived);
+    // As servers of their kind accept them.
+    const socket = reshape(arrived, { allowHalfOpen: !(this.#ctx.server instanceof HttpsServer) });
     socket.setNoDelay(true);
     const key = keyOf(socket);
     const adopted = new AdoptedSocket(socket, verdict, this.#ctx);
@@ -140,22 +139,31 @@ class AdoptedSocket implements TimerEntry, Runnable {
 
   #onFirstBytes(bytes: Buffer): void {
     this.#firstBytes = bytes;
-    if (bytes[0] !== tlsHandshake && bytes.toString('latin1', 0, webSocketPath.length) !== webSocketPath)
-      return this.#feed(bytes);
+    if (!this.#mayBeWebSocket(bytes)) return this.#feed(bytes);
     this.stopWaiting(); // it waits for us
     this.#ctx.schedule.requestSlice(this);
   }
 
-  /** Whatever becomes of it is done when this returns: a TLS server takes what there is, an HTTP server what comes. */
+  /** Through TLS it cannot be told. */
+  #mayBeWebSocket(firstBytes: Buffer): boolean {
+    if (this.#ctx.server instanceof HttpsServer) return true;
+    return firstBytes.toString('latin1', 0, webSocketPath.length) === webSocketPath;
+  }
+
+  /** An HTTP server has read them when this returns; a TLS server reads by itself, first what is there already. */
   #feed(firstBytes: Buffer): void {
     const socket = this.#socket;
-    const isTls = firstBytes[0] === tlsHandshake;
+    const { server } = this.#ctx;
     socket.off('error', ignore);
     socket.off('end', destroyIt);
-    if (isTls) socket.push(firstBytes);
-    this.#ctx.server.emit('connection', socket);
+    if (server instanceof HttpsServer) {
+      socket.push(firstBytes);
+      server.emit('connection', socket);
+      return;
+    }
+    server.emit('connection', socket);
     socket.resume();
-    if (!isTls) socket.push(firstBytes);
+    socket.push(firstBytes);
   }
 
   #wait(): void {
