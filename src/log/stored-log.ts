@@ -135,6 +135,7 @@ export class StoredLog implements TimerEntry {
     this.#waiting.clear();
     for (const onKnown of waiting) onKnown(this.#hot);
     if (this.#hot !== undefined) this.#readGap();
+    if (waiting.length === 0) this.#owner.onCold(); // who asked has lost patience, and may be gone
   }
 
   #known(lastOffset: number, firstOffset: number): HotLog {

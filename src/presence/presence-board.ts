@@ -144,10 +144,12 @@ export class PresenceBoard implements TimerEntry {
 
   /** By name, behind `after`. */
   page(after: UserId | undefined, limit: number): MembersPage {
+    // Also who is not on it, and was told to be there.
+    for (const user of this.#changed) this.#onShown(user);
     const start = after === undefined ? 0 : placeBehind(this.#visible, after);
     const page = this.#visible.slice(start, start + limit);
     return {
-      users: page.map((user) => this.show(user)),
+      users: page.map((user) => this.#describe(user)),
       memberCount: this.#visible.length,
       hasMore: start + page.length < this.#visible.length,
     };
@@ -155,8 +157,7 @@ export class PresenceBoard implements TimerEntry {
 
   /** How a user is now, for somebody who asks. */
   show(user: UserId): UserPresence {
-    const member = this.#changed.has(user) ? this.#members.get(user) : undefined;
-    if (member !== undefined) member.isShown = true;
+    if (this.#changed.has(user)) this.#onShown(user);
     return this.#describe(user);
   }
 
@@ -198,6 +199,12 @@ export class PresenceBoard implements TimerEntry {
   #oweTruth(waitMs: number): void {
     this.#truthAtMs = this.#ctx.clock.monotonicMs() + waitMs;
     this.#schedule();
+  }
+
+  #onShown(user: UserId): void {
+    const member = this.#members.get(user);
+    // Who is not seen, and was not told to be there, is nobody's news.
+    if (member?.isVisible || member?.told !== undefined) member.isShown = true;
   }
 
   #onChange(user: UserId): void {

@@ -56,6 +56,8 @@ export interface AttachedSession extends Subscriber {
   readonly outboxBytes: number;
 }
 
+type ResumableSession = Pick<AttachedSession, 'id' | 'encoding' | 'tokenHash' | 'toldAgain'>;
+
 export type AttachmentContext = RecoveryContext & Pick<SessionContext, 'topics' | 'users' | 'classOf'>;
 
 /** `undefined`: must be told; a correlation: was told and has not answered. */
@@ -112,7 +114,7 @@ export class Attachment implements Subscriber, AnswerReceiver {
     if (!this.#session.isOpen || this.#everyoneHome !== 'knows') return;
     if (this.#userHome !== undefined || this.#recovery !== undefined) return;
     this.#hasAskedUser = true;
-    this.#onRequested('user', users.attach(this.#user, this.#again, this.#inboxSince, this));
+    this.#onRequested('user', users.attach(this.#user, againOf(this.#session), this.#inboxSince, this));
   }
 
   /** By its home, in order. What this session sent itself is told by its reply, which comes by another way. */
@@ -220,12 +222,6 @@ export class Attachment implements Subscriber, AnswerReceiver {
   /** What everyone gets is volatile. */
   onLost(): void {}
 
-  /** Everything at once: a home that was restarted must not take it for a session that has nothing. */
-  get #again(): AttachingSession {
-    const { id, encoding, tokenHash } = this.#session;
-    return { id, encoding, tokenHash, told: this.#session.toldAgain() };
-  }
-
   get #lane(): LaneSpec {
     return [this.#session.encoding, ''];
   }
@@ -296,17 +292,23 @@ export class Attachment implements Subscriber, AnswerReceiver {
   }
 }
 
+/** Everything at once: a home that was restarted must not take it for a session that has nothing. */
+export function againOf(session: ResumableSession): AttachingSession {
+  const { id, encoding, tokenHash } = session;
+  return { id, encoding, tokenHash, told: session.toldAgain() };
+}
+
 /** The inbox as something to catch up with. */
 export function inboxSource(
   user: UserKey,
-  session: AttachingSession,
+  session: ResumableSession,
   { users }: Pick<SessionContext, 'users'>,
   events: Pick<RecoverySource, 'onLive' | 'onLost'>,
 ): RecoverySource {
   return {
     topic: topicKey(tenantOfKey(user), inboxOf(userOfKey(user))),
     filter: undefined,
-    join: (since, receiver) => users.attach(user, session, since, receiver),
+    join: (since, receiver) => users.attach(user, againOf(session), since, receiver),
     ...events,
   };
 }

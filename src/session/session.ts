@@ -204,10 +204,10 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     const topic = nameOfMembers(lane) ?? lane;
     const subscription = subscriptions.get(topic);
     if (subscription === undefined) return;
-    this.commands.answerEarly(subscription); // one that still waits for its reply
-    if (subscriptions.get(topic) !== subscription) return;
     // What is held back for the reply to Resume is not true any more: its client takes the session over once more.
     if (typeof resumption === 'object') return this.close('shard_restart');
+    this.commands.answerEarly(subscription); // one that still waits for its reply
+    if (subscriptions.get(topic) !== subscription) return;
     subscriptions.delete(topic);
     endSubscription(subscription, this, identity.userId, false, this.#ctx);
     this.tellSoon();

@@ -7,6 +7,7 @@ import type { Identity } from '../../src/auth/token-claims.ts';
 import type { SessionName, SessionTold } from '../../src/presence/session-told.ts';
 import type {
   AnswerReceiver,
+  AttachingSession,
   PresencePort,
   Requested,
   Runnable,
@@ -128,6 +129,8 @@ export class SessionWorld {
   /** What the homes of users were told of sessions that are there, and of those that lost their connections. */
   readonly told: [SessionId, SessionTold][] = [];
   readonly parked: [SessionId, SessionTold][] = [];
+  /** What their homes were told of them with every question. */
+  readonly attached: AttachingSession[] = [];
   readonly ready = new Set<Runnable>();
   readonly dirty = new Set<Writable>();
   readonly context: SessionContext;
@@ -239,7 +242,10 @@ export class SessionWorld {
       },
       users: {
         homeOf: () => 0 as ShardId,
-        attach: (_user, _session, since, receiver) => this.attach(receiver, since),
+        attach: (_user, session, since, receiver) => {
+          this.attached.push(session);
+          return this.attach(receiver, since);
+        },
         detach: () => this.#add('detached'),
         tell: (_user, session, told) => void this.told.push([session, told]),
         forget: () => {},

@@ -31,7 +31,6 @@ export class PresenceDevice {
   isHere: boolean;
   life: PresenceLife | undefined;
   /** Connections that were lost, or that two of ask for the same. */
-  #rivalCutAtMs = Number.NEGATIVE_INFINITY;
   #others: OtherLife[] = [];
   readonly #world: DeviceWorld;
   readonly #dice: Dice;
@@ -89,10 +88,7 @@ export class PresenceDevice {
     this.life = undefined;
     for (const other of this.#others) this.#cut(other.life);
     this.#others = [];
-    if (life === undefined) return;
-    if (life.resume === 'asked') life.record({ kind: 'took' }); // or may have
-    life.wire.sayGoodbye();
-    life.end(1000, true);
+    life?.sayGoodbye();
   }
 
   come(): void {
@@ -197,22 +193,22 @@ export class PresenceDevice {
       return this.#adopt(rival, life);
     }
     this.#cutOthers();
-    const { lostAtMs } = life.before as Before;
+    const { lostAtMs, life: lost } = life.before as Before;
     const wasKept =
       this.#world.nowMs() - lostAtMs < this.#world.ttlMs &&
       !this.#world.hadTrouble(this.who.user, lostAtMs - 2000);
-    if (wasKept && life.rival === undefined && this.#rivalCutAtMs < lostAtMs - 1000)
+    // Of two that were lost together either may have had it last.
+    const isSure = life.rival === undefined && lost.rival?.mayHaveTaken !== true;
+    if (wasKept && isSure)
       this.faults.push(
         `${life.name}: its session was lost ${this.#world.nowMs() - lostAtMs} ms ago, and is not there`,
       );
   }
 
+  /** Of two that were both answered the server closes the one that lost it: cut here, it could be the other. */
   #onResumed(): void {
     for (const { life, isRival } of this.#others) {
-      if (!isRival || life.resume === 'asked' || life.closed !== undefined) continue;
-      // It may have taken the session over since: then its end is the session's.
-      this.#rivalCutAtMs = this.#world.nowMs();
-      this.#cut(life);
+      if (isRival && !life.mayHaveTaken && life.closed === undefined) this.#cut(life);
     }
   }
 

@@ -61,8 +61,8 @@ export class PresenceLife {
   lastActiveMs = 0;
   /** Another connection that asked for the same session at the same time. */
   rival: PresenceLife | undefined;
-  /** What it missed of its inbox is lost, and it was told. */
-  hasHole = false;
+  /** Topics of which it has not got what it missed, and was told so. */
+  readonly holes = new Set<string>();
   readonly before: Before | undefined;
   readonly #want: Want;
   readonly #world: LifeWorld;
@@ -89,6 +89,11 @@ export class PresenceLife {
     this.lastActiveMs = world.nowMs();
     this.resume = before === undefined ? 'none' : 'wanted';
     this.view = new PresenceView(before?.life.view);
+  }
+
+  /** The session that it asked for may be its own: it was not refused, and not told that another one has it. */
+  get mayHaveTaken(): boolean {
+    return (this.resume === 'asked' || this.resume === 'done') && this.closed !== replaced;
   }
 
   get isReady(): boolean {
@@ -141,6 +146,16 @@ export class PresenceLife {
     if (this.closed !== undefined) return;
     this.closed = code;
     this.record({ kind: 'gone', isOver });
+  }
+
+  /** It is the device's goodbye to whatever the server has of this connection, heard of or not. */
+  sayGoodbye(): void {
+    if (this.session === undefined) this.record({ kind: 'here', shard: this.wire.server.shardId });
+    if (this.resume === 'asked') this.record({ kind: 'took' });
+    for (const [topic, { state }] of this.#topics)
+      if (state === 'asked') this.record({ kind: 'member', topic });
+    this.wire.sayGoodbye();
+    this.end(1000, true);
   }
 
   /** Asks for what is wanted and not there. */
@@ -234,7 +249,7 @@ export class PresenceLife {
     const { have } = life.inbox;
     if (have !== undefined) positions[`inbox:${this.user}`] = have;
     this.send('Resume', { ...name, ...(hasPositions ? { positions } : {}) }, (data, isOk) => {
-      if (isOk) return this.#onResumed(data, life, positions);
+      if (isOk) return this.#onResumed(data, life, hasPositions ? positions : {});
       if (retryable.has(data['code'] as string)) {
         this.resume = 'wanted';
         this.#retryAfter(data);
@@ -252,7 +267,6 @@ export class PresenceLife {
   ): void {
     this.resume = 'done';
     this.record({ kind: 'took' });
-    const { hasPositions } = this.before as Before;
     const keptBeforeMs = (this.before as Before).lostAtMs - this.#world.keptAfterMs;
     const isKept = ({ state, ackedAtMs }: Part) => state === 'on' && ackedAtMs < keptBeforeMs;
     const ackedAtMs = this.#world.nowMs();
@@ -273,19 +287,20 @@ export class PresenceLife {
         this.#lacking.add(topic);
     }
     for (const told of topics) {
-      const have = positions[told.topic];
-      if (told.topic === `inbox:${this.user}`) this.#resumeInbox(told, have, hasPositions);
-      else this.#join(told.topic, told, { have, isSure: hasPositions });
+      const { topic } = told;
+      const said = positions[topic];
+      const isSure = said !== undefined;
+      if (told.recovered !== true) this.holes.add(topic);
+      if (topic === `inbox:${this.user}`) this.#resumeInbox(told, said ?? life.inbox.have, isSure);
+      else this.#join(topic, told, { have: said ?? life.streams.get(topic)?.have, isSure });
     }
   }
 
-  #resumeInbox({ recovered }: ToldTopic, have: SimPosition | undefined, hasPositions: boolean): void {
-    this.hasHole = !recovered;
-    if (recovered && have !== undefined) this.inbox.begin(have, hasPositions);
+  #resumeInbox({ recovered }: ToldTopic, have: SimPosition | undefined, isSure: boolean): void {
+    if (recovered && have !== undefined) this.inbox.begin(have, isSure);
     else if (recovered)
       this.inbox.isBlind = true; // it does not know from where on
-    else if (hasPositions && have !== undefined)
-      this.faults.push(`${this.name}: the inbox was not recovered`);
+    else if (isSure) this.faults.push(`${this.name}: the inbox was not recovered`);
   }
 
   #join(

@@ -20,6 +20,8 @@ export const clientTimeoutMs = 2500;
 const baseConfig = parseConfig({ SHARDS: '2', RATE_LIMIT_ENABLED: 'false' }, false);
 /** A thread that died, hung or could not be reached makes what it is home of late by so much, milliseconds. */
 const afterTroubleMs = 3000;
+/** So much later than its client knows it a device is told to be idle: what it said last may wait for a thread that hangs. Milliseconds. */
+const idleLagMs = 1000;
 
 interface Trouble {
   /** Undefined: all of them. */
@@ -167,7 +169,8 @@ export class PresenceWorld implements DeviceWorld {
   get #isOnTheEdge(): boolean {
     const { awayAfterMs } = this.plan.setup;
     return this.devices.some(
-      ({ life }) => life !== undefined && Math.abs(this.nowMs() - life.lastActiveMs - awayAfterMs) < 600,
+      ({ life }) =>
+        life !== undefined && Math.abs(this.nowMs() - life.lastActiveMs - awayAfterMs) < idleLagMs,
     );
   }
 

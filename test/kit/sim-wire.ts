@@ -3,7 +3,7 @@
  * `ServerEnd` is the transport under a real session; the client's end is read by sim-client.ts.
  */
 import type { Encoding } from '#proto/envelope.ts';
-import type { Tenant, UserId } from '#proto/names.ts';
+import type { ShardId, Tenant, UserId } from '#proto/names.ts';
 import { PermissionSource } from '../../src/auth/permissions.ts';
 import type { Identity } from '../../src/auth/token-claims.ts';
 import type { Transport } from '../../src/session/ports.ts';
@@ -112,6 +112,10 @@ export class ServerEnd implements Transport {
     this.#shard = shard;
     this.#kernelBytes = kernelBytes;
     this.session = shard.open(this);
+  }
+
+  get shardId(): ShardId {
+    return this.#shard.id;
   }
 
   get encoding(): Encoding {

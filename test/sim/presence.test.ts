@@ -26,6 +26,7 @@ const seedsThatFound: readonly [seed: number, claim: string][] = [
   [549, 'nothing of a resumption goes out when its connection is taken over before the reply'],
   [1315, 'a connection that is lost before it is live is no goodbye of its device'],
   [1464, 'a topic that came back in the reply to Resume is not told to have ended before it'],
+  [9348, 'a topic whose home dies before the reply to Resume is not said to be out of reach'],
 ];
 
 async function failureOf(seed: number): Promise<string | undefined> {

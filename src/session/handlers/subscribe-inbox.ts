@@ -5,7 +5,7 @@
 import { inboxOf, topicKey, userKey } from '#proto/names.ts';
 import type { Page } from '../../store/history-store.ts';
 import type { Answer, Since } from '../../wire/message.ts';
-import { inboxSource } from '../attachment.ts';
+import { againOf, inboxSource } from '../attachment.ts';
 import { type Handler, type LiveSession, type Outcome, refuse, settle } from '../outcome.ts';
 import type { SessionContext } from '../ports.ts';
 import { Recovery } from '../recovery.ts';
@@ -34,7 +34,7 @@ export const subscribeInbox: Required<Handler<'Subscribe'>> = {
     const command = { envelope, since };
     phase.inboxRecovery = 'asked';
     session.attachment?.onCatchUp(given);
-    const requested = ctx.users.attach(userKey(tenant, userId), session, since, session);
+    const requested = ctx.users.attach(userKey(tenant, userId), againOf(session), since, session);
     return settle(requested, command, (answer) => recover(live, since, answer, ctx));
   },
 

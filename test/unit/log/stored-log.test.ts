@@ -92,6 +92,17 @@ test('whoever has no patience is told after it that nothing is known; the others
   assert.equal(hasty.length, 2, 'what is known is told at once, and once');
 });
 
+test('the owner, who may be idle since somebody lost patience, hears of the answer that comes at last', () => {
+  for (const answer of ['settle', 'fail'] as const) {
+    const { world, log } = open();
+    log.whenKnown(() => {}, 1000);
+    world.pass(1050);
+    assert.deepEqual([log.isIdle, world.coldCount], [false, 0]);
+    world.store[answer]();
+    assert.deepEqual([log.isIdle, world.coldCount], [true, 1]);
+  }
+});
+
 test('[REC2] entries are emitted in order, and one that is heard of twice is emitted once', () => {
   const { world, hear } = openKnown();
   world.commit(4);

@@ -107,6 +107,24 @@ test('[PRS1] what comes to nothing is not told', () => {
   assert.deepEqual(world.told(), []);
 });
 
+test('[PRS2] who was left out of a list for a moment is told to be there to whoever got the list', () => {
+  const world = new BoardWorld();
+  world.enter('ann');
+  world.told();
+  world.enter('ann', 'ann-1', { ...online, status: 'invisible' });
+  assert.deepEqual(world.board.overview().users, []);
+  world.enter('ann');
+  assert.deepEqual(world.told(), [['change', 'ann', 'online']]);
+});
+
+test('[PRS1] who is invisible is not told of, also when a list was shown meanwhile', () => {
+  const world = new BoardWorld();
+  world.enter('ann', 'ann-1', { ...online, status: 'invisible' });
+  world.board.overview();
+  world.board.show('ann' as UserId);
+  assert.deepEqual(world.told(), []);
+});
+
 test('[PRS1] a reconnect within the grace is not seen, and who does not come back leaves with its end', () => {
   const world = new BoardWorld();
   world.enter('ann');

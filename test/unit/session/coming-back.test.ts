@@ -241,6 +241,23 @@ test('[SES1] what the inbox got while its home was away is caught up with, and c
   world.pass(100);
 });
 
+test('[RES1] whoever is asked for the inbox is told what the session is: it may be a home that was restarted since', () => {
+  const { world, session, pending, subscribe } = openWithInbox();
+  world.send(session, { type: 'Presence', data: { status: 'busy' } });
+  world.attached.length = 0;
+  subscribe({ since: since(4) });
+  pending.shift()!.settle({ ok: true, joined: cold(7) });
+  pending.shift()!.settle({ ok: true, result: pageOf([5, 6, 7]) });
+  pending.shift()!.settle({ ok: true, joined: at(7, { recovered: true }) });
+  session.onHomeUp(0 as never);
+  pending.shift()!.settle({ ok: true, joined: cold(8) });
+  pending.shift()!.settle({ ok: true, result: pageOf([8]) });
+  assert.deepEqual(
+    world.attached.map(({ told }) => told?.presence?.status),
+    ['busy', 'busy', 'busy', 'busy'],
+  );
+});
+
 test('[REC3] a hole in the inbox that nobody can fill is told, and the session goes on behind it', () => {
   const { transport, session, pending } = openWithInbox();
   session.onHomeUp(0 as never);

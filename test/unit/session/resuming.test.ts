@@ -149,3 +149,17 @@ test('a session that cannot be resumed leaves the new one as it was', () => {
   world.send(session, { type: 'Subscribe', id: 's1', data: { topic: 'a' } });
   assert.equal(transport.envelopes().at(-1)?.data?.['op'], 'Subscribe');
 });
+
+test('[RES2] a topic that is lost before the reply to Resume brings no reply, and can be resumed from where it was', () => {
+  const { world, session, transport, asked, resume, heard } = open();
+  resume();
+  for (const { since, settle } of asked) if (since === undefined) settle(); // until `b` is asked for
+  session.onLost('b' as TopicName, 'the home of the topic was lost');
+  world.turn();
+  assert.deepEqual([heard(), transport.closed?.code], [[], 4001]);
+  const positions = world.parked.at(-1)?.[1].subscriptions.map(({ topic, position }) => [topic, position]);
+  assert.deepEqual(positions, [
+    ['a', undefined],
+    ['b', { offset: 3, epoch: 'e1' }],
+  ]);
+});
