@@ -8,6 +8,7 @@ import type { ErrorCode } from '#proto/error-codes.ts';
 import type { SessionId, ShardId, TopicKey, TopicName, UserId, UserKey } from '#proto/names.ts';
 import type { DeliveryClass, LaneSpec, ReceiptKind } from '#proto/record.ts';
 import type { TokenVerifier } from '../auth/verify-token.ts';
+import type { LaneBatch } from '../fanout/flush-batch.ts';
 import type { QueryRequest } from '../log/ports.ts';
 import type { DevicePresence } from '../presence/device-presence.ts';
 import type { SessionName, SessionTold } from '../presence/session-told.ts';
@@ -91,6 +92,9 @@ export type Requested =
 export interface AnswerReceiver {
   onAnswer(correlation: Correlation, answer: Answer): void;
 }
+
+/** Complete frames for one session. */
+export type DirectFrames = Omit<LaneBatch, 'upTo'>;
 
 /** Who gets the frames of a lane. */
 export interface Subscriber {

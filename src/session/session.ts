@@ -20,7 +20,6 @@ import {
 } from '#proto/names.ts';
 import type { DeliveryClass } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
-import type { LaneBatch } from '../fanout/flush-batch.ts';
 import type { DevicePresence } from '../presence/device-presence.ts';
 import type { SessionTold } from '../presence/session-told.ts';
 import type { Answer } from '../wire/message.ts';
@@ -29,7 +28,7 @@ import { type CommandOwner, Commands } from './commands.ts';
 import { type DeadlineOwner, Deadlines, type DueEvent } from './deadlines.ts';
 import { Outbox } from './outbox.ts';
 import type { LiveSession } from './outcome.ts';
-import type { AnswerReceiver, Correlation, SessionContext, Transport } from './ports.ts';
+import type { AnswerReceiver, Correlation, DirectFrames, SessionContext, Transport } from './ports.ts';
 import { Replies } from './replies.ts';
 import { type LivePhase, livePhase, type SessionPhase } from './session-state.ts';
 import { endSubscription, type PositionsAsOf } from './subscriptions.ts';
@@ -39,9 +38,6 @@ import { changeInTopics, leaveTopics, positionsAfter, toldOf } from './telling.t
 const tellAfterMs = 250;
 /** The client closes for good (RFC 6455, 7.4.1: the purpose of the connection is fulfilled). */
 const closedByClient = 1000;
-
-/** Complete frames for one session. */
-export type DirectFrames = Omit<LaneBatch, 'upTo'>;
 
 export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, CommandOwner {
   readonly id: SessionId;
@@ -91,9 +87,13 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     return this.#phase.name === 'live';
   }
 
-  /** See `Runnable`. */
+  /** The connection is gone; what it had said is still handled. */
+  get isGone(): boolean {
+    return this.#gone !== undefined;
+  }
+
   get isDeferrable(): boolean {
-    return this.#gone !== undefined || !this.commands.isBegun;
+    return this.isGone || !this.commands.isBegun;
   }
 
   get tokenHash(): string {

@@ -1,6 +1,7 @@
 /** The sessions of this shard, by id. Thread: shard. */
 import type { SessionId } from '#proto/names.ts';
-import type { DirectFrames, Session } from '../session/session.ts';
+import type { DirectFrames } from '../session/ports.ts';
+import type { Session } from '../session/session.ts';
 
 export class SessionTable {
   readonly #sessions = new Map<SessionId, Session>();

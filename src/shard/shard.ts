@@ -41,6 +41,7 @@ import { SessionInspection } from './session-inspection.ts';
 import { SessionTable } from './session-table.ts';
 import { acceptanceCounters } from './shard-counters.ts';
 import { ShardGauges } from './shard-gauges.ts';
+import { Sliced } from './sliced.ts';
 import { SocketIntake } from './socket-intake.ts';
 import { StorePort } from './store-port.ts';
 import { SubscriberTable } from './subscriber-table.ts';
@@ -131,7 +132,7 @@ export class Shard {
     const laneHomes = new LaneHomes(this.#topics, this.#users);
     this.#topicPort = new RoutedTopicPort({
       ...{ ...route, laneHomes, topics: this.#topics, subscribers: this.#subscribers },
-      classOf: (topic) => topicClassOf(config.topics, topic),
+      ...{ schedule: duty, classOf: (topic) => topicClassOf(config.topics, topic) },
     });
     this.#userPort = new RoutedUserPort({ ...route, users: this.#users });
     this.#presencePort = new RoutedPresencePort({ ...route, topics: this.#topics, users: this.#users });
@@ -189,7 +190,8 @@ export class Shard {
     this.#links.connect(peer, memory);
     if (peer === storePeer) return; // it says hello when it is ready
     this.#topicPort.onHomeUp(peer);
-    for (const session of this.#sessions) session.onHomeUp(peer);
+    const { duty } = this.#world;
+    duty.requestSlice(new Sliced(this.#sessions, (session) => session.onHomeUp(peer)));
   }
 
   /** The peer's thread is gone, with its homes and its sessions. */

@@ -18,6 +18,7 @@ import type {
   Correlation,
   LogMark,
   Requested,
+  SchedulePort,
   Subscriber,
   TopicPort,
 } from '../session/ports.ts';
@@ -33,6 +34,7 @@ import {
 import type { Homes } from './homes.ts';
 import type { LaneHomes } from './lane-homes.ts';
 import { homeCongested, homeRestarting, noCorrelation, type PendingRequests } from './pending-requests.ts';
+import { Sliced } from './sliced.ts';
 import type { LocalLane, SubscriberTable } from './subscriber-table.ts';
 import type { TopicTable } from './topic-table.ts';
 
@@ -43,6 +45,7 @@ export interface TopicRoute {
   topics: TopicTable;
   laneHomes: LaneHomes;
   subscribers: SubscriberTable;
+  schedule: Pick<SchedulePort, 'requestSlice'>;
   classOf: (topic: TopicName) => TopicClass;
 }
 
@@ -55,6 +58,8 @@ interface Join {
 
 export class RoutedTopicPort implements TopicPort {
   readonly #route: TopicRoute;
+  /** By home: whoever is still to be told that it is down. */
+  readonly #telling = new Map<ShardId, Sliced<[TopicKey, LocalLane, Subscriber]>>();
 
   constructor(route: TopicRoute) {
     this.#route = route;
@@ -134,6 +139,9 @@ export class RoutedTopicPort implements TopicPort {
   /** The home of these topics was restarted: it knows nothing of our lanes. */
   onHomeUp(home: ShardId): void {
     const { homes, links, subscribers } = this.#route;
+    // Before anything comes from there again: it would come behind a hole. [DUR5]
+    this.#telling.get(home)?.finish();
+    this.#telling.delete(home);
     for (const [topic, lane] of subscribers.lanes()) {
       if (homes.ofLane(topic) !== home) continue;
       // Not confirmed by this: whoever joins meanwhile asks, and is answered behind it.
@@ -141,21 +149,29 @@ export class RoutedTopicPort implements TopicPort {
     }
   }
 
+  /** Subscribers hear of it in slices: there may be thousands. */
   onHomeDown(home: ShardId): void {
-    const { homes, subscribers, classOf } = this.#route;
-    for (const [key, lane] of [...subscribers.lanes()]) {
+    const { homes, subscribers, classOf, schedule } = this.#route;
+    const lost: [TopicKey, LocalLane, Subscriber][] = [];
+    for (const [key, lane] of subscribers.lanes()) {
       if (homes.ofLane(key) !== home) continue;
       lane.isConfirmed = false;
       // Those who follow a user are told how that one is when the home is back; of members somebody may be gone for good.
       const isTold = classOf(topicOfKey(key)) !== 'volatile' || topicOfMembers(key) !== undefined;
-      if (isTold) tellLost(key, lane, 'the home of the topic was lost');
+      if (isTold) for (const subscriber of lane.subscribers) lost.push([key, lane, subscriber]);
     }
+    const telling = new Sliced(lost, ([key, lane, subscriber]) => {
+      if (lane.subscribers.has(subscriber)) tellLost(key, subscriber, 'the home of the topic was lost');
+    });
+    this.#telling.set(home, telling);
+    schedule.requestSlice(telling);
   }
 
   /** Deliveries were lost on the way from the home, which sends none to this lane any more. */
   onLost(topic: TopicKey, spec: LaneSpec): void {
     const lane = this.#route.subscribers.find(topic, spec);
-    if (lane !== undefined) tellLost(topic, lane, 'the way from the home of the topic was full');
+    for (const subscriber of [...(lane?.subscribers ?? [])])
+      tellLost(topic, subscriber, 'the way from the home of the topic was full');
   }
 
   #askHome(home: ShardId, join: Join, since: Since | undefined, receiver: AnswerReceiver): Requested {
@@ -201,8 +217,6 @@ export class RoutedTopicPort implements TopicPort {
 }
 
 /** A hole must be told: the client subscribes again, and gets what it missed. [DUR5] */
-function tellLost(topic: TopicKey, { subscribers }: LocalLane, reason: string): void {
-  for (const subscriber of [...subscribers]) {
-    subscriber.onLost(topicOfKey(topic), `${reason}; subscribe again, with the last offset as since`);
-  }
+function tellLost(topic: TopicKey, subscriber: Subscriber, reason: string): void {
+  subscriber.onLost(topicOfKey(topic), `${reason}; subscribe again, with the last offset as since`);
 }

@@ -194,6 +194,10 @@ export class SessionWorld {
     });
     this.#store.onCopied = ({ topic, except }, message) => users.onCopied(topic, message, except);
     const pending = new PendingRequests();
+    const schedule: SessionContext['schedule'] = {
+      requestSlice: (session) => void this.#runnables.add(session),
+      requestWrite: (outbox) => void this.#outboxes.add(outbox),
+    };
     const route = { homes, links, pending };
     const laneHomes = new LaneHomes(topics, users);
     loseSession(users);
@@ -212,17 +216,14 @@ export class SessionWorld {
       },
       node: { nodeId: 'fuzz', shard: self, version: '0.0.0' },
       tokens,
-      topics: new RoutedTopicPort({ ...route, classOf, topics, laneHomes, subscribers }),
+      topics: new RoutedTopicPort({ ...route, schedule, classOf, topics, laneHomes, subscribers }),
       users: new RoutedUserPort({ ...route, users }),
       presence: new RoutedPresencePort({ ...route, topics, users }),
       resumeTokens: { next: () => `token-${seed}`, hashOf: systemResumeTokens.hashOf },
       classOf,
       isStoreUp: () => true,
       history: new StoredHistoryPort(this.#store, pending),
-      schedule: {
-        requestSlice: (session) => void this.#runnables.add(session),
-        requestWrite: (outbox) => void this.#outboxes.add(outbox),
-      },
+      schedule,
       onEnded: () => {},
       counters: sessionCounters(metrics, () => {}),
       log: {

@@ -31,6 +31,7 @@ import { takeRecord } from '../../src/shard/ring-intake.ts';
 import { SessionInspection } from '../../src/shard/session-inspection.ts';
 import { SessionTable } from '../../src/shard/session-table.ts';
 import { acceptanceCounters } from '../../src/shard/shard-counters.ts';
+import { Sliced } from '../../src/shard/sliced.ts';
 import { StorePort } from '../../src/shard/store-port.ts';
 import { SubscriberTable } from '../../src/shard/subscriber-table.ts';
 import { RoutedTopicPort } from '../../src/shard/topic-port.ts';
@@ -116,7 +117,7 @@ export class SimShard {
     const laneHomes = new LaneHomes(this.topics, this.users);
     this.#topicPort = new RoutedTopicPort({
       ...{ ...route, laneHomes, topics: this.topics, subscribers },
-      classOf: (topic) => topicClassOf(config.topics, topic),
+      ...{ schedule: this.#duty, classOf: (topic) => topicClassOf(config.topics, topic) },
     });
     const users = new RoutedUserPort({ ...route, users: this.users });
     const presence = new RoutedPresencePort({ ...route, topics: this.topics, users: this.users });
@@ -169,7 +170,7 @@ export class SimShard {
     this.links.attach(peer, link);
     if (peer === storePeer) return;
     this.#topicPort.onHomeUp(peer);
-    for (const session of this.sessions) session.onHomeUp(peer);
+    this.#duty.requestSlice(new Sliced(this.sessions, (session) => session.onHomeUp(peer)));
   }
 
   /** Shard.disconnectPeer */

@@ -15,6 +15,8 @@ export const resume: Handler<'Resume'> = {
     const { session, phase } = live;
     if (phase.former !== undefined || phase.resumption !== undefined)
       return refuse('bad_request', 'this connection has taken a session over already');
+    // Its client may be back by now, and have asked again.
+    if (session.isGone) return refuse('resume_failed', 'the connection that asked is gone');
     phase.resumption = 'asked';
     const { sessionId, resumeToken } = envelope.data;
     const { tenant, userId } = phase.identity;

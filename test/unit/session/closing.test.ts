@@ -211,3 +211,18 @@ test('[RES2] what is sent between the end of a connection and its clearing up wa
     assert.deepEqual(told?.position, { offset, epoch: 'e' }, `${end}, ${late}`);
   }
 });
+
+test('a Resume of a connection that is gone takes nothing over: its client may have asked again', () => {
+  const world = new SessionWorld();
+  const { session } = world.open();
+  const asked: unknown[] = [];
+  world.resume = (former) => {
+    asked.push(former);
+    return { state: 'pending', correlation: 1 };
+  };
+  frame(session, { type: 'Resume', id: 'r', data: { sessionId: 'old', resumeToken: 't' } });
+  session.onTransportClosed(1006);
+  world.turn();
+  assert.deepEqual(asked, []);
+  assert.equal(world.count('closed'), 1);
+});

@@ -23,7 +23,13 @@ import { allocateMetrics, MetricsRow } from '../../../src/observe/metrics-table.
 import type { BoardContext } from '../../../src/presence/ports.ts';
 import { RecentKeys } from '../../../src/protect/recent-keys.ts';
 import { allocateRing } from '../../../src/ring/ring-layout.ts';
-import type { AnswerReceiver, Correlation, Requested, Subscriber } from '../../../src/session/ports.ts';
+import type {
+  AnswerReceiver,
+  Correlation,
+  Requested,
+  SchedulePort,
+  Subscriber,
+} from '../../../src/session/ports.ts';
 import { Homes } from '../../../src/shard/homes.ts';
 import { LaneHomes } from '../../../src/shard/lane-homes.ts';
 import { PendingRequests } from '../../../src/shard/pending-requests.ts';
@@ -71,6 +77,12 @@ export class Client implements Subscriber, AnswerReceiver {
     return this.envelopes.map(({ data }) => data['payload']);
   }
 }
+
+const atOnce: Pick<SchedulePort, 'requestSlice'> = {
+  requestSlice(runnable) {
+    while (runnable.runSlice(64));
+  },
+};
 
 /** One shard as shard.ts wires it, without sockets. */
 export class TestShard {
@@ -147,6 +159,7 @@ export class TestShard {
       topics: this.topics,
       subscribers: this.subscribers,
       classOf: log.classOf ?? noStore.classOf,
+      schedule: atOnce,
     });
     this.userPort = new RoutedUserPort({ ...route, users: this.users });
     this.presencePort = new RoutedPresencePort({ ...route, topics: this.topics, users: this.users });
