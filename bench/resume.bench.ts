@@ -42,6 +42,7 @@ export const resume: Scenario = {
     const size = bench.isSmoke ? smoke : full;
     await cutConnections(bench, size);
     await killShard(bench, size);
+    await killShardBeside(bench, size);
     await killProcess(bench, size);
   },
 };
@@ -117,6 +118,25 @@ async function killShard(bench: Bench, size: Size): Promise<void> {
       othersRow(`${setting}: ${othersText(size)}`, { ...others, during, report }, othersRatioMax),
     ]);
   });
+}
+
+/** What of it the machine does, and not the server: the same, but those who are timed are on another server beside it. */
+async function killShardBeside(bench: Bench, size: Size): Promise<void> {
+  const setting = `${2 * size.sessions} on 2 shards of another server, one dies`;
+  bench.progress(setting);
+  await withServer({}, (beside, _load, steady) =>
+    withServer({ SHARDS: '2', FAILPOINTS: 'true' }, async (server, load) => {
+      await enter(load, server.port, 2 * size.sessions, size);
+      await allKept(server);
+      const others = await startOthers(steady, beside, size, 1);
+      const cameBack = load.order({ do: 'comeBack', timeoutMs: giveUpMs });
+      server.breakShard();
+      await cameBack;
+      const during = await steady.lap();
+      const report = await steady.stop();
+      bench.rows([othersRow(`${setting}: ${othersText(size)}`, { ...others, during, report })]);
+    }),
+  );
 }
 
 /** Killed, and started again on the same data: every session comes out of the store. */

@@ -9,9 +9,9 @@ import type { FlushPort, FlushTarget, FlushWait } from '../fanout/ports.ts';
 import type { Runnable, SchedulePort, Writable } from '../session/ports.ts';
 
 /** Records read from each ring, and envelopes handled of each session, before others get their turn. */
-const recordsPerTurnMax = 1024;
+const recordsPerSliceMax = 64;
 const envelopesPerSliceMax = 64;
-/** Sessions that are still waiting after so long get the next turn: what topics have for others must leave. Milliseconds. */
+/** Rings, and sessions, that wait for more after so long get the next turn: what there is for others must leave. Milliseconds. */
 const slicesMs = 5;
 /**
  * What is deferrable gets so long in a turn, and a busy shard has such a turn per flush interval: a fifth of its time, about.
@@ -114,7 +114,7 @@ export class DutyCycle implements SchedulePort, FlushPort {
   }
 
   #turn(): void {
-    const hasMoreRecords = this.#ctx.readRings(recordsPerTurnMax);
+    const hasMoreRecords = this.#readRings();
     this.#runSlices(this.#ready, slicesMs);
     this.#runDeferred();
     this.#flushTopics();
@@ -122,6 +122,15 @@ export class DutyCycle implements SchedulePort, FlushPort {
     this.#ctx.flushRings();
     if (this.#ctx.hasRingBacklog()) this.#wakeAfter(backlogRetryMs);
     if (hasMoreRecords || this.#ready.size > 0 || !this.#ctx.trySleep()) this.wake();
+  }
+
+  /** True when there may be more. */
+  #readRings(): boolean {
+    const endMs = this.#ctx.clock.monotonicMs() + slicesMs;
+    while (this.#ctx.readRings(recordsPerSliceMax)) {
+      if (this.#ctx.clock.monotonicMs() > endMs) return true;
+    }
+    return false;
   }
 
   /** One slice each, in their order, until `milliseconds` are over. */
