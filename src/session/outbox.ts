@@ -58,8 +58,12 @@ export class Outbox implements Writable, TimerEntry {
     return this.#queuedBytes + this.#transport.bufferedBytes();
   }
 
-  /** 'dropped': it may be, and the client does not keep up. [SES6] */
+  /** 'dropped': it may be, and the client does not keep up [SES6], or it is gone. */
   push(frames: Uint8Array, frameCount: number, delivery: DeliveryClass): 'queued' | 'dropped' | 'slow' {
+    if (this.isStopped) {
+      this.#queuedBytes += frames.length;
+      return 'dropped';
+    }
     const pendingBytes = this.pendingBytes + frames.length;
     if (delivery !== 'normal' && delivery !== 'urgent' && pendingBytes > this.#bytesMax * lossyShare) {
       this.#ctx.counters.dropped(delivery, frameCount);
@@ -81,9 +85,8 @@ export class Outbox implements Writable, TimerEntry {
 
   /** False: it stays here. */
   tryWrite(): boolean {
-    const isFree = this.#flow === 'free';
-    if (isFree) this.#writeAll();
-    return isFree;
+    if (this.#flow === 'free') this.#writeAll();
+    return this.#flow === 'free';
   }
 
   /** What comes from now on waits for `release`. Of too much the first is let go before. */
@@ -91,15 +94,21 @@ export class Outbox implements Writable, TimerEntry {
     if (this.tryWrite()) this.#flow = 'held';
   }
 
-  /** Nobody is there any more: what comes from now on counts as not sent. */
+  /** Nobody is there any more: what waits and what comes counts as not sent, and is given up. */
   stop(): void {
     this.#flow = 'stopped';
+    this.#waiting = undefined;
+  }
+
+  get isStopped(): boolean {
+    return this.#flow === 'stopped';
   }
 
   /** `first` goes before everything that was held; undefined: nothing does. */
   release(first: Uint8Array | undefined): void {
+    if (this.isStopped) return;
     const held = this.#flow === 'held' ? this.#waiting : undefined;
-    if (this.#flow === 'held') this.#flow = 'free';
+    this.#flow = 'free';
     if (first === undefined) return this.#requestWrite();
     if (held === undefined) this.#append(first);
     else this.#waiting = Array.isArray(held) ? [first, ...held] : [first, held];
@@ -115,7 +124,6 @@ export class Outbox implements Writable, TimerEntry {
   }
 
   #goOn(delivery: DeliveryClass): void {
-    if (this.#flow === 'stopped') return;
     if (this.#flow === 'held') {
       if (this.#queuedBytes <= this.#bytesMax * heldShare) return;
       this.#flow = 'free';
@@ -148,10 +156,10 @@ export class Outbox implements Writable, TimerEntry {
   #writeAll(): void {
     const frames = this.#waiting;
     if (frames === undefined) return;
+    if (!this.#transport.write(frames)) return this.stop();
     this.#ctx.counters.sent(this.#frameCount, this.#queuedBytes);
     this.#ctx.counters.wrote();
     this.#forget();
-    this.#transport.write(frames);
   }
 
   #forget(): void {

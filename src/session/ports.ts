@@ -68,8 +68,8 @@ export interface NodeFacts {
 
 /** The connection under a session; three verbs and a gauge. */
 export interface Transport {
-  /** Complete frames, in one buffer or several: one write. */
-  write(frames: Uint8Array | Uint8Array[]): void;
+  /** Complete frames, in one buffer or several: one write. False: the client has said that it goes, and gets nothing. */
+  write(frames: Uint8Array | Uint8Array[]): boolean;
   /** Bytes written and not yet taken by the kernel. */
   bufferedBytes(): number;
   /** Stop and go of reading: backpressure towards the client. */

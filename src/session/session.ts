@@ -10,14 +10,7 @@ import type { ClientEnvelope } from '#proto/data.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import type { Refusal } from '#proto/error-codes.ts';
 import { authTimeoutMs } from '#proto/limits.ts';
-import {
-  inboxOf,
-  nameOfMembers,
-  type SessionId,
-  type ShardId,
-  type TopicName,
-  userOfKey,
-} from '#proto/names.ts';
+import { inboxOf, type SessionId, type ShardId, type TopicName, userOfKey } from '#proto/names.ts';
 import type { DeliveryClass } from '#proto/record.ts';
 import type { Identity } from '../auth/token-claims.ts';
 import type { DevicePresence } from '../presence/device-presence.ts';
@@ -31,13 +24,21 @@ import type { LiveSession } from './outcome.ts';
 import type { AnswerReceiver, Correlation, DirectFrames, SessionContext, Transport } from './ports.ts';
 import { Replies } from './replies.ts';
 import { type LivePhase, livePhase, type SessionPhase } from './session-state.ts';
-import { endSubscription, type PositionsAsOf } from './subscriptions.ts';
-import { changeInTopics, leaveTopics, positionsAfter, toldOf } from './telling.ts';
+import type { PositionsAsOf } from './subscriptions.ts';
+import { changeInTopics, leaveTopics, loseSubscription, positionsAfter, toldOf } from './telling.ts';
 
 /** What changed of a session waits so long for more of it, before its user's home is told. Milliseconds. */
 const tellAfterMs = 250;
 /** The client closes for good (RFC 6455, 7.4.1: the purpose of the connection is fulfilled). */
 const closedByClient = 1000;
+
+/** Handled in the call that says that it is too late for more. */
+const lastEnvelopesMax = 64;
+
+interface Gone {
+  code: number;
+  isOrderly: boolean;
+}
 
 export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, CommandOwner {
   readonly id: SessionId;
@@ -55,7 +56,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   /** Another device of the user is invisible. */
   #isHidden = false;
   /** The connection is, and what it leaves behind is still to be cleared up. */
-  #gone: { code: number; isOrderly: boolean } | undefined;
+  #gone: Gone | undefined;
   #resumeToken = '';
   /** Of the resume token; empty before the session has a user. */
   #tokenHash = '';
@@ -87,9 +88,9 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     return this.#phase.name === 'live';
   }
 
-  /** The connection is gone; what it had said is still handled. */
+  /** The client has ended its connection, or lost it; what it had said is still handled. */
   get isGone(): boolean {
-    return this.#gone !== undefined;
+    return this.#outbox.isStopped;
   }
 
   get isDeferrable(): boolean {
@@ -199,19 +200,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
 
   /** The server ends a subscription, and says why: what was lost would be a hole. `lane`: of the topic or its members. [DUR5] */
   onLost(lane: TopicName, reason: string): void {
-    if (this.#phase.name !== 'live') return;
-    const { identity, subscriptions, resumption } = this.#phase;
-    const topic = nameOfMembers(lane) ?? lane;
-    const subscription = subscriptions.get(topic);
-    if (subscription === undefined) return;
-    // What is held back for the reply to Resume is not true any more: its client takes the session over once more.
-    if (typeof resumption === 'object') return this.close('shard_restart');
-    this.commands.answerEarly(subscription); // one that still waits for its reply
-    if (subscriptions.get(topic) !== subscription) return;
-    subscriptions.delete(topic);
-    endSubscription(subscription, this, identity.userId, false, this.#ctx);
-    this.tellSoon();
-    this.replies.subscriptionEnded(topic, reason);
+    if (this.#phase.name === 'live') loseSubscription(this, this.#phase, { lane, reason }, this.#ctx);
   }
 
   /** How the user is on this device from now on. */
@@ -238,7 +227,7 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   /** Ends the session from this side. What waits is written first, except for one who does not read. */
   close(name: CloseName): void {
     if (!this.isOpen) return;
-    if (this.#gone !== undefined) return this.#end(this.#gone);
+    if (this.#gone !== undefined) return this.#end(this.#gone, positionsAfter[name] === 'over');
     const isAllWritten = name !== 'slow_consumer' && this.#outbox.tryWrite();
     const positions = positionsAfter[name];
     const isSent = isAllWritten && this.outboxBytes === 0;
@@ -257,22 +246,23 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
 
   /**
    * The connection is gone, whoever ended it; `code` is the peer's. `isOrderly`: the client ended it when it had read what
-   * came. Nothing is sent from here on; the rest follows in a slice.
+   * came. Nothing is sent from here on; the rest follows in a slice, unless the end has waited for its turn already.
    */
   onTransportClosed(code: number, isOrderly = false): void {
     if (this.#gone !== undefined) return;
+    const hasWaited = this.isGone;
     this.#gone = { code, isOrderly };
     this.#outbox.stop();
-    this.#ctx.schedule.requestSlice(this);
+    if (!hasWaited || this.runSlice(lastEnvelopesMax)) this.#ctx.schedule.requestSlice(this);
   }
 
   /** The last call. Counted is our code, where this side closed. */
-  #end({ code, isOrderly }: { code: number; isOrderly: boolean }): void {
+  #end({ code, isOrderly }: Gone, isOver = code === closedByClient): void {
     const phase = this.#phase;
     if (phase.name === 'closed') return;
     if (phase.name !== 'closing') {
       const positions = isOrderly && this.outboxBytes === 0 ? 'sent' : 'sure';
-      this.#leave(code === closedByClient ? 'over' : positions);
+      this.#leave(isOver ? 'over' : positions);
       this.#ctx.log.closed(this.id, code);
     }
     this.#phase = { name: 'closed' };
@@ -357,7 +347,8 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
   onDue(event: DueEvent): void {
     switch (event) {
       case 'auth_timeout':
-        return this.close('unauthorized');
+        this.commands.runSlice(lastEnvelopesMax); // it may have come in time, and waited here
+        return this.#phase.name === 'connecting' ? this.close('unauthorized') : undefined;
       case 'heartbeat_timeout':
       case 'token_expired':
         return this.close(event);

@@ -4,11 +4,12 @@
  */
 import type { CloseName } from '#proto/close-codes.ts';
 import type { Encoding } from '#proto/envelope.ts';
-import { presenceOfUser, type SessionId, userKey } from '#proto/names.ts';
+import { nameOfMembers, presenceOfUser, type SessionId, type TopicName, userKey } from '#proto/names.ts';
 import type { DevicePresence } from '../presence/device-presence.ts';
 import type { SessionTold } from '../presence/session-told.ts';
 import type { Attachment } from './attachment.ts';
 import type { SessionContext, Subscriber } from './ports.ts';
+import type { Session } from './session.ts';
 import type { LivePhase } from './session-state.ts';
 import { endSubscription, type PositionsAsOf } from './subscriptions.ts';
 
@@ -53,6 +54,26 @@ export function changeInTopics(
   for (const { key, members } of phase.subscriptions.values()) {
     if (members !== undefined) ctx.presence.change(key, member);
   }
+}
+
+/** The server ends a subscription: `lane` is of the topic or of its members. */
+export function loseSubscription(
+  session: Session,
+  { identity, subscriptions, resumption }: LivePhase,
+  { lane, reason }: { lane: TopicName; reason: string },
+  ctx: SessionContext,
+): void {
+  const topic = nameOfMembers(lane) ?? lane;
+  const subscription = subscriptions.get(topic);
+  if (subscription === undefined) return;
+  // What is held back for the reply to Resume is not true any more: its client takes the session over once more.
+  if (typeof resumption === 'object') return session.close('shard_restart');
+  session.commands.answerEarly(subscription); // one that still waits for its reply
+  if (subscriptions.get(topic) !== subscription) return;
+  subscriptions.delete(topic);
+  endSubscription(subscription, session, identity.userId, false, ctx);
+  session.tellSoon();
+  session.replies.subscriptionEnded(topic, reason);
 }
 
 /** Nothing more comes to it. `isLost`: its connection broke, and it may come back. */

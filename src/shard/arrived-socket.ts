@@ -34,9 +34,9 @@ export class ArrivedSocket extends Socket {
  * `arrived` must not be used afterwards. The new one is paused, and nothing was read. `allowHalfOpen`: it does not end by
  * itself when its client has ended.
  */
-export function reshape(arrived: Socket, { allowHalfOpen }: { allowHalfOpen: boolean }): ArrivedSocket {
+export function reshape(arrived: Socket, { allowHalfOpen }: { allowHalfOpen: boolean }): Socket {
   const { _handle: handle } = arrived as Socket & WithHandle;
-  if (!handle) return arrived as ArrivedSocket;
+  if (!handle) return arrived;
   (arrived as Socket & WithHandle)._handle = null;
   return new ArrivedSocket({ handle, allowHalfOpen, pauseOnCreate: true, onread } as object);
 }

@@ -14,10 +14,11 @@ const envelopesPerSliceMax = 64;
 /** Rings, and sessions, that wait for more after so long get the next turn: what there is for others must leave. Milliseconds. */
 const slicesMs = 5;
 /**
- * What is deferrable gets so long in a turn, and a busy shard has such a turn per flush interval: a fifth of its time, about.
+ * What is deferrable gets so long in a turn, and a busy shard has such a turn only this often: a fifth of its time, about.
  * Without it 5,000 who lost their connections, and all came back, stopped a shard for a second. Milliseconds.
  */
 const deferredMs = 1;
+const deferredEveryMs = 5;
 /** Longest wait of a `low` publication, milliseconds (architecture, section 2). */
 const lazyWaitMs = 100;
 /** A safety net below every doorbell, and the beat of timers. Milliseconds. */
@@ -148,7 +149,7 @@ export class DutyCycle implements SchedulePort, FlushPort {
   #runDeferred(): void {
     if (this.#deferred.size === 0) return;
     const nowMs = this.#ctx.clock.monotonicMs();
-    const waitMs = this.#isBusy(nowMs) ? this.#deferredAtMs + this.#ctx.flushIntervalMs - nowMs : 0;
+    const waitMs = this.#isBusy(nowMs) ? this.#deferredAtMs + deferredEveryMs - nowMs : 0;
     if (waitMs > 0) return this.#wakeAfter(waitMs);
     this.#runSlices(this.#deferred, deferredMs);
     this.#deferredAtMs = this.#ctx.clock.monotonicMs();

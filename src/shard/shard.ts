@@ -191,7 +191,7 @@ export class Shard {
     if (peer === storePeer) return; // it says hello when it is ready
     this.#topicPort.onHomeUp(peer);
     const { duty } = this.#world;
-    duty.requestSlice(new Sliced(this.#sessions, (session) => session.onHomeUp(peer)));
+    duty.requestSlice(new Sliced([...this.#sessions], (session) => session.onHomeUp(peer)));
   }
 
   /** The peer's thread is gone, with its homes and its sessions. */

@@ -13,7 +13,7 @@ import type { Clock } from '#kit/clock.ts';
 import type { TimerEntry, TimerToken, TimerWheel } from '#kit/timer-wheel.ts';
 import type { AdmissionVerdict } from '#proto/control.ts';
 import type { Runnable, SchedulePort } from '../session/ports.ts';
-import { type ArrivedSocket, reshape } from './arrived-socket.ts';
+import { ArrivedSocket, reshape } from './arrived-socket.ts';
 
 /**
  * A socket that has not become a request by then is destroyed: the second wall behind headersTimeout, which Node applies
@@ -22,6 +22,8 @@ import { type ArrivedSocket, reshape } from './arrived-socket.ts';
 const firstRequestMs = 15_000;
 /** Sockets of one turn of the event loop, 0.05 ms each: whoever is connected already waits behind them. */
 const adoptionsPerTurn = 8;
+/** More than headers may have is for the HTTP server to refuse. */
+const heldBytesMax = 16 * 1024;
 const webSocketPath = 'GET /ws';
 
 interface Arrived {
@@ -98,12 +100,12 @@ export class SocketIntake {
 class AdoptedSocket implements TimerEntry, Runnable {
   readonly verdict: AdmissionVerdict;
   readonly isDeferrable = true;
-  readonly #socket: ArrivedSocket;
+  readonly #socket: Socket;
   readonly #ctx: SocketIntakeContext;
   #firstBytes: Buffer | undefined;
   #timer: TimerToken | undefined;
 
-  constructor(socket: ArrivedSocket, verdict: AdmissionVerdict, ctx: SocketIntakeContext) {
+  constructor(socket: Socket, verdict: AdmissionVerdict, ctx: SocketIntakeContext) {
     this.verdict = verdict;
     this.#socket = socket;
     this.#ctx = ctx;
@@ -112,6 +114,7 @@ class AdoptedSocket implements TimerEntry, Runnable {
 
   /** It was accepted paused, and stays so until the HTTP server has it. */
   listen(): void {
+    if (!(this.#socket instanceof ArrivedSocket)) return this.#feed(Buffer.alloc(0)); // used as it came
     this.#socket.on('error', ignore);
     this.#socket.on('end', destroyIt);
     this.#socket.onFirstBytes = (bytes) => this.#onFirstBytes(bytes);
@@ -138,14 +141,15 @@ class AdoptedSocket implements TimerEntry, Runnable {
   }
 
   #onFirstBytes(bytes: Buffer): void {
-    this.#firstBytes = bytes;
     if (!this.#mayBeWebSocket(bytes)) return this.#feed(bytes);
+    this.#firstBytes = bytes;
     this.stopWaiting(); // it waits for us
     this.#ctx.schedule.requestSlice(this);
   }
 
   /** Through TLS it cannot be told. */
   #mayBeWebSocket(firstBytes: Buffer): boolean {
+    if (firstBytes.length > heldBytesMax) return false;
     if (this.#ctx.server instanceof HttpsServer) return true;
     return firstBytes.toString('latin1', 0, webSocketPath.length) === webSocketPath;
   }
@@ -157,13 +161,13 @@ class AdoptedSocket implements TimerEntry, Runnable {
     socket.off('error', ignore);
     socket.off('end', destroyIt);
     if (server instanceof HttpsServer) {
-      socket.push(firstBytes);
+      if (firstBytes.length > 0) socket.push(firstBytes);
       server.emit('connection', socket);
       return;
     }
     server.emit('connection', socket);
     socket.resume();
-    socket.push(firstBytes);
+    if (firstBytes.length > 0) socket.push(firstBytes);
   }
 
   #wait(): void {

@@ -24,7 +24,7 @@ import { clientAddress } from './client-address.ts';
 import { ForwardedClients } from './forwarded-clients.ts';
 import { type Handshake, type HandshakeRequest, isOriginAllowed, readHandshake } from './handshake.ts';
 import type { SessionTable } from './session-table.ts';
-import { WebSocketTransport } from './websocket-transport.ts';
+import { closeTimeoutMs, WebSocketTransport } from './websocket-transport.ts';
 
 export interface UpgradeContext {
   config: Config;
@@ -86,7 +86,7 @@ export class Upgrade {
       maxFragments: 64,
       maxBufferedChunks: 4096,
       maxPendingAutoPongs: 60,
-      closeTimeout: 1000,
+      closeTimeout: closeTimeoutMs,
       // Only ever ours: ws by itself would echo the first entry, which may be a token.
       handleProtocols: (offered) => Object.values(subprotocols).find((name) => offered.has(name)) ?? false,
     });

@@ -10,6 +10,9 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Transport } from '../session/ports.ts';
 
+/** So long a closing handshake, or what is still to be sent to one who has ended, may take. Milliseconds. */
+export const closeTimeoutMs = 1000;
+
 export class WebSocketTransport implements Transport {
   readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
@@ -22,7 +25,7 @@ export class WebSocketTransport implements Transport {
 
   /**
    * `listener` hears at once that the client has ended the connection; what ws does then is in `finish`, which takes longer
-   * and is to be called in a while. Answers false.
+   * and is to be called in a while; then the socket is ended, also for one who does not read. Answers false.
    */
   onEnded(listener: (finish: () => false) => void): void {
     const socket = this.#socket;
@@ -30,21 +33,29 @@ export class WebSocketTransport implements Transport {
     socket.off('end', onEnd);
     socket.on('end', () =>
       listener(() => {
-        if (!socket.destroyed) onEnd.call(socket);
+        if (socket.destroyed) return false;
+        onEnd.call(socket);
+        // With an error: what it did not read was not sent.
+        const force = setTimeout(
+          () => socket.destroy(new Error('the client has ended and does not read')),
+          closeTimeoutMs,
+        );
+        socket.once('close', () => clearTimeout(force));
         return false;
       }),
     );
   }
 
-  write(frames: Uint8Array | Uint8Array[]): void {
-    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+  write(frames: Uint8Array | Uint8Array[]): boolean {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return false;
     if (!Array.isArray(frames)) {
       this.#socket.write(frames);
-      return;
+      return true;
     }
     this.#socket.cork();
     for (const frame of frames) this.#socket.write(frame);
     this.#socket.uncork();
+    return true;
   }
 
   bufferedBytes(): number {

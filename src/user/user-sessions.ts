@@ -72,9 +72,10 @@ export class UserSessions implements KeepSource {
   /** It said goodbye: nobody will resume it. */
   close(session: SessionId): void {
     const device = this.devices.get(session);
+    // Also of one that a home that was restarted has not heard of yet.
+    this.#forget(session);
     if (device === undefined) return;
     this.devices.delete(session);
-    this.#forget(session);
     this.presence.onLeft(session, device.told?.presence, this.isHidden);
     this.#finishTakeover(session, device.told);
     this.#look();

@@ -130,7 +130,7 @@ export class SessionWorld {
 
   #transport(): Transport {
     return {
-      write: (frames) => void this.#written.push(...[frames].flat()),
+      write: (frames) => this.#written.push(...[frames].flat()) > 0,
       bufferedBytes: () => 0,
       pauseReading: () => {},
       resumeReading: () => {},

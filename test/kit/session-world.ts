@@ -61,8 +61,12 @@ export class RecordedTransport implements Transport {
   /** What the kernel has not taken. */
   stuckBytes = 0;
 
-  write(frames: Uint8Array | Uint8Array[]): void {
-    this.written.push([frames].flat());
+  /** The client has sent a close frame. */
+  isClosing = false;
+
+  write(frames: Uint8Array | Uint8Array[]): boolean {
+    if (!this.isClosing) this.written.push([frames].flat());
+    return !this.isClosing;
   }
   bufferedBytes(): number {
     return this.stuckBytes;

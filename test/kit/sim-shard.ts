@@ -170,7 +170,7 @@ export class SimShard {
     this.links.attach(peer, link);
     if (peer === storePeer) return;
     this.#topicPort.onHomeUp(peer);
-    this.#duty.requestSlice(new Sliced(this.sessions, (session) => session.onHomeUp(peer)));
+    this.#duty.requestSlice(new Sliced([...this.sessions], (session) => session.onHomeUp(peer)));
   }
 
   /** Shard.disconnectPeer */

@@ -157,14 +157,16 @@ export class ServerEnd implements Transport {
 
   // ---- Transport
 
-  write(frames: Uint8Array | Uint8Array[]): void {
+  /** Whoever is gone without a word is written to: the kernel takes it. */
+  write(frames: Uint8Array | Uint8Array[]): boolean {
     const wire = this.#wire;
-    if (!this.#shard.effects.take() || wire.isGivenUp) return;
+    if (!this.#shard.effects.take() || wire.isGivenUp) return true;
     for (const chunk of Array.isArray(frames) ? frames : [frames]) {
       wire.toClient.push(chunk);
       wire.toClientBytes += chunk.length;
     }
     this.pendingBytesMax = Math.max(this.pendingBytesMax, this.bufferedBytes());
+    return true;
   }
 
   bufferedBytes(): number {

@@ -187,10 +187,11 @@ test('[RES2] what is sent between the end of a connection and its clearing up wa
     ['cleared up', 'one is sent', 7],
     ['replaced', 'one is sent', 7],
     ['going_away', 'one is sent', 7],
+    ['close frame', 'one is sent', 7],
   ] as const;
   for (const [end, late, offset] of cases) {
     const world = new SessionWorld();
-    const { session } = world.open();
+    const { session, transport } = world.open();
     const joined = { position: { offset: 7, epoch: 'e' }, isLive: true };
     world.join = () => ({ state: 'answered', answer: { ok: true, joined } });
     world.send(session, { type: 'Subscribe', data: { topic: 'a' } });
@@ -200,10 +201,12 @@ test('[RES2] what is sent between the end of a connection and its clearing up wa
     };
     deliver(8);
     world.turn();
-    session.onTransportEnded();
-    session.onTransportClosed(1006, true);
+    if (end === 'close frame') transport.isClosing = true;
+    else session.onTransportEnded();
     if (late === 'one is sent') deliver(9);
-    if (end !== 'cleared up') session.close(end);
+    world.turn();
+    if (end === 'replaced' || end === 'going_away') session.close(end);
+    session.onTransportClosed(1006, true);
     world.turn();
     assert.equal(session.isOpen, false);
     assert.equal(world.count('closed'), 1);
@@ -221,8 +224,42 @@ test('a Resume of a connection that is gone takes nothing over: its client may h
     return { state: 'pending', correlation: 1 };
   };
   frame(session, { type: 'Resume', id: 'r', data: { sessionId: 'old', resumeToken: 't' } });
-  session.onTransportClosed(1006);
+  session.onTransportEnded();
   world.turn();
   assert.deepEqual(asked, []);
+  session.onTransportClosed(1006);
   assert.equal(world.count('closed'), 1);
+});
+
+test('who is ended by an administrator when the connection is gone already is not resumed', () => {
+  const world = new SessionWorld();
+  const { session } = world.open();
+  session.onTransportClosed(1006);
+  session.close('disconnected');
+  world.turn();
+  assert.deepEqual([world.parked.length, world.count('detached'), world.count('closed')], [0, 1, 1]);
+});
+
+test('what comes for a connection that is gone takes no room, and is nobody slow', () => {
+  const world = new SessionWorld({ outboxBytesMax: 1000 });
+  const { session, transport } = world.open();
+  session.onTransportEnded();
+  for (let count = 0; count < 10; count++) session.deliver(Buffer.alloc(500), 1, 'normal');
+  assert.equal(transport.closed, undefined);
+  assert.equal(session.isOpen, true);
+});
+
+test('a token that came in time is good, also when its turn comes late', () => {
+  const world = new SessionWorld();
+  const { session, transport } = world.connect();
+  frame(session, { type: 'Auth', id: 'a', data: { token: 'good' } });
+  world.context.tokens.verify = () => ({ ok: true, identity: world.identity('ann') });
+  const { ready } = world;
+  const waiting = [...ready];
+  ready.clear(); // its turn does not come
+  world.pass(11_000);
+  assert.equal(transport.closed, undefined);
+  assert.equal(session.isLive, true);
+  for (const each of waiting) ready.add(each);
+  world.turn();
 });

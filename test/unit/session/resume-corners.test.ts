@@ -101,14 +101,6 @@ test('a topic that the connection has subscribed before Resume is not said to ha
   });
   world.send(session, { type: 'Subscribe', id: '1', data: { topic: 'a' } });
   world.send(session, { type: 'Resume', id: '2', data: { sessionId: 'old', resumeToken: 'x' } });
-  console.log(
-    JSON.stringify(
-      transport
-        .envelopes()
-        .slice(2)
-        .map((e) => e.data),
-    ),
-  );
   assert.equal(transport.envelopes().filter((e) => e.data.op === 'Subscription').length, 0);
 });
 test('what is held for the reply to Resume never goes out without it, and is not counted as sent', () => {
@@ -142,7 +134,7 @@ test('Resume without id writes no empty frame', () => {
 });
 test('a second Resume while the first is on its way', () => {
   const world = new SessionWorld();
-  const { session, transport } = world.open();
+  const { session } = world.open();
   let n = 10;
   const rec: any[] = [];
   world.resume = (_f, r) => {
@@ -157,14 +149,6 @@ test('a second Resume while the first is on its way', () => {
   if (rec[1])
     rec[1].onAnswer(11, { ok: true, result: former([{ topic: 'b', filter: '', isMember: false }]) });
   world.turn();
-  console.log(
-    JSON.stringify(
-      transport
-        .envelopes()
-        .slice(1)
-        .map((e) => [e.type, e.data]),
-    ),
-  );
   assert.equal(rec.length, 1);
 });
 

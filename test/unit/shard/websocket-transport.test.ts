@@ -248,3 +248,24 @@ test('ws is the last to listen for the end of its socket, and what it does then 
   assert.equal((await closed)[0], 1006);
   finish(); // of a socket that is gone: nothing
 });
+
+test('one who has ended and does not read is cut off, with an error', async () => {
+  const pair = await server.connect();
+  const { transport, socket, client } = pair;
+  client.pause();
+  while (socket.writableLength < 4_000_000) transport.write([frameBinary(patternBytes(65_000, 2))]);
+  transport.onEnded((finish) => void finish());
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  (client as unknown as { _socket: { end(): void } })._socket.end();
+  await closed;
+  assert.ok(socket.errored);
+});
+
+test('what is written to one who has said goodbye is refused', async () => {
+  const { transport, webSocket, client } = await server.connect();
+  const closing = once(webSocket, 'close');
+  assert.equal(transport.write(frameText('before')), true);
+  client.close(1001);
+  await closing;
+  assert.equal(transport.write(frameText('after')), false);
+});

@@ -13,8 +13,9 @@ const outboxBytesMax = 1024 ** 2;
 class QuickTransport implements Transport {
   writtenBytes = 0;
 
-  write(frames: Uint8Array | Uint8Array[]): void {
+  write(frames: Uint8Array | Uint8Array[]): boolean {
     for (const frame of [frames].flat()) this.writtenBytes += frame.length;
+    return true;
   }
 
   bufferedBytes(): number {
