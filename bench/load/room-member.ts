@@ -4,7 +4,7 @@ import type { Position } from '../../src/wire/message.ts';
 import type { RawWebSocket } from './raw-websocket.ts';
 import { ask, type Connected, command, type Door, envelopeOf, openSession } from './sessions.ts';
 
-/** How soon a door that is closed is tried again, milliseconds. */
+/** How soon a door that is closed is tried again, milliseconds. Whoever is told when to come back comes then. */
 const retryMs = 100;
 
 interface ResumedTopic extends Position {
@@ -126,12 +126,12 @@ export class RoomMember {
 
   async #renew(socket: RawWebSocket, topic: string): Promise<void> {
     while (!socket.isClosed) {
-      const answer = await ask(socket, 'Subscribe', { topic, since: this.#positions[topic] });
-      if (answer.type === 'Status') {
+      const { type, data } = await ask(socket, 'Subscribe', { topic, since: this.#positions[topic] });
+      if (type === 'Status') {
         this.renewedCount++;
         return;
       }
-      await sleep(retryMs);
+      await sleep((data as { retryAfterMs?: number }).retryAfterMs ?? retryMs);
     }
   }
 }

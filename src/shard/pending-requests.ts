@@ -17,8 +17,11 @@ interface Pending {
 const correlationMax = 0xffff_ffff;
 export const noCorrelation: Correlation = 0;
 
-/** Clients come back to a home that is being restarted after about this long, milliseconds. */
-const retryAfterMs = 500;
+/** Clients come back to a home that is being restarted after this long, and not all at once. Milliseconds. */
+const retryAfterMinMs = 500;
+const retrySpreadMs = 1000;
+/** A prime: requests that follow each other come back far from each other. */
+const retryStepMs = 389;
 
 export class PendingRequests {
   readonly #pending = new Map<Correlation, Pending>();
@@ -53,29 +56,33 @@ export class PendingRequests {
     pending?.receiver.onAnswer(correlation, answer);
   }
 
-  /** It was never sent: the caller tells its receiver. */
-  forget(correlation: Correlation): void {
+  /** It was never sent, because the link said so: what the caller tells its receiver. */
+  notSent(correlation: Correlation, sent: 'refused' | 'dropped' | 'down'): Answer {
     this.#pending.delete(correlation);
+    const reason =
+      sent === 'down'
+        ? 'the home of this name is being restarted'
+        : 'the way to the home of this name is full';
+    return busy(reason, correlation);
   }
 
   /** The thread of `home` died: nothing of what it owes will come. */
   failAll(home: ShardId): void {
     for (const [correlation, pending] of [...this.#pending]) {
-      if (pending.home === home) this.settle(correlation, homeDied());
+      if (pending.home === home) this.settle(correlation, homeDied(correlation));
     }
   }
 }
 
 /** It had the request and is gone: whether it accepted a message, and whom it reached, nobody knows. */
-function homeDied(): Answer {
-  const message = 'the home of this name died before it answered; a message may have been delivered';
-  return refused(refusal('busy', message, retryAfterMs));
+function homeDied(correlation: Correlation): Answer {
+  return busy(
+    'the home of this name died before it answered; a message may have been delivered',
+    correlation,
+  );
 }
 
-export function homeRestarting(): Answer {
-  return refused(refusal('busy', 'the home of this name is being restarted', retryAfterMs));
-}
-
-export function homeCongested(): Answer {
-  return refused(refusal('busy', 'the way to the home of this name is full', retryAfterMs));
+function busy(reason: string, correlation: Correlation): Answer {
+  const retryAfterMs = retryAfterMinMs + ((correlation * retryStepMs) % retrySpreadMs);
+  return refused(refusal('busy', reason, retryAfterMs));
 }

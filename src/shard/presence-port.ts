@@ -10,7 +10,7 @@ import type { AnswerReceiver, PresencePort, Requested, TopicMember } from '../se
 import { packObject } from '../wire/codec.ts';
 import type { Answer } from '../wire/message.ts';
 import type { Homes } from './homes.ts';
-import { homeCongested, homeRestarting, noCorrelation, type PendingRequests } from './pending-requests.ts';
+import { noCorrelation, type PendingRequests } from './pending-requests.ts';
 import type { TopicTable } from './topic-table.ts';
 import type { UserTable } from './user-table.ts';
 
@@ -120,7 +120,6 @@ export class RoutedPresencePort implements PresencePort {
     const correlation = pending.open(receiver, home);
     const sent = links.send(home, kind, correlation, body);
     if (sent === 'taken') return { state: 'pending', correlation };
-    pending.forget(correlation);
-    return { state: 'answered', answer: sent === 'down' ? homeRestarting() : homeCongested() };
+    return { state: 'answered', answer: pending.notSent(correlation, sent) };
   }
 }

@@ -9,7 +9,7 @@ import type { AnswerReceiver, Requested } from '../session/ports.ts';
 import type { Session } from '../session/session.ts';
 import { packObject } from '../wire/codec.ts';
 import type { Answer } from '../wire/message.ts';
-import { homeCongested, type PendingRequests } from './pending-requests.ts';
+import type { PendingRequests } from './pending-requests.ts';
 import type { SessionTable } from './session-table.ts';
 import type { UserTable } from './user-table.ts';
 
@@ -115,9 +115,8 @@ export class SessionInspection {
     if (shard === self) return this.answer(name, request, collect);
     const receiver = { onAnswer: (_correlation: number, answer: Answer) => collect(answer) };
     const correlation = pending.open(receiver, shard);
-    if (links.send(shard, 'shardQuery', correlation, [name, packObject(request)]) === 'taken') return;
-    pending.forget(correlation);
-    collect(homeCongested());
+    const sent = links.send(shard, 'shardQuery', correlation, [name, packObject(request)]);
+    if (sent !== 'taken') collect(pending.notSent(correlation, sent));
   }
 
   #found({ tenant, session, user, after, limit }: SessionFilter): Session[] {

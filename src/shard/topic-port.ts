@@ -33,7 +33,7 @@ import {
 } from '../wire/message.ts';
 import type { Homes } from './homes.ts';
 import type { LaneHomes } from './lane-homes.ts';
-import { homeCongested, homeRestarting, noCorrelation, type PendingRequests } from './pending-requests.ts';
+import { noCorrelation, type PendingRequests } from './pending-requests.ts';
 import { Sliced } from './sliced.ts';
 import type { LocalLane, SubscriberTable } from './subscriber-table.ts';
 import type { TopicTable } from './topic-table.ts';
@@ -211,8 +211,7 @@ export class RoutedTopicPort implements TopicPort {
   }
 
   #notSent(correlation: Correlation, sent: 'refused' | 'dropped' | 'down'): Requested {
-    this.#route.pending.forget(correlation);
-    return { state: 'answered', answer: sent === 'down' ? homeRestarting() : homeCongested() };
+    return { state: 'answered', answer: this.#route.pending.notSent(correlation, sent) };
   }
 }
 

@@ -17,7 +17,7 @@ import {
   sinceToBody,
 } from '../wire/message.ts';
 import type { Homes } from './homes.ts';
-import { homeCongested, homeRestarting, noCorrelation, type PendingRequests } from './pending-requests.ts';
+import { noCorrelation, type PendingRequests } from './pending-requests.ts';
 import type { UserTable } from './user-table.ts';
 
 export interface UserRoute {
@@ -147,7 +147,6 @@ export class RoutedUserPort implements UserPort {
     const correlation = pending.open(receiver, home);
     const sent = links.send(home, kind, correlation, body);
     if (sent === 'taken') return { state: 'pending', correlation };
-    pending.forget(correlation);
-    return { state: 'answered', answer: sent === 'down' ? homeRestarting() : homeCongested() };
+    return { state: 'answered', answer: pending.notSent(correlation, sent) };
   }
 }

@@ -39,6 +39,7 @@ import { TopicTable } from '../../src/shard/topic-table.ts';
 import { RoutedUserPort } from '../../src/shard/user-port.ts';
 import { UserTable } from '../../src/shard/user-table.ts';
 import { KeepBuffer } from '../../src/user/keep-buffer.ts';
+import type { Answer } from '../../src/wire/message.ts';
 import { SimDuty } from './sim-duty.ts';
 import { type Effects, type SimLink, SimLinks } from './sim-link.ts';
 import type { Dice } from './sim-random.ts';
@@ -257,8 +258,8 @@ class CountedRequests extends PendingRequests {
     super.settle(correlation, ...rest);
   }
 
-  override forget(correlation: Correlation): void {
+  override notSent(correlation: Correlation, sent: 'refused' | 'dropped' | 'down'): Answer {
     this.#open.delete(correlation);
-    super.forget(correlation);
+    return super.notSent(correlation, sent);
   }
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { UserId } from '#proto/names.ts';
 import { PendingRequests } from '../../../src/shard/pending-requests.ts';
+import type { Answer } from '../../../src/wire/message.ts';
 import { Payload } from '../../../src/wire/payload.ts';
 import { json, msgpack } from '../topic/topic-world.ts';
 import { Client, ShardPair, topicAt } from './shard-pair.ts';
@@ -30,6 +31,20 @@ test('[SUP6] an answer that the dead shard had written is the answer, not busy',
   assert.equal(answer.refusal.code, 'busy');
   assert.match(answer.refusal.message, /may have been delivered/);
   assert.ok(answer.refusal.retryAfterMs! > 0);
+});
+
+test('many who are refused at once are told to come back at different times, within a second', (t) => {
+  const pair = pairOf(t);
+  const clients = Array.from({ length: 100 }, () => new Client());
+  for (const client of clients) pair.here.topicPort.publish(topic, message(1), client);
+  pair.killThere();
+  const waits = clients.map(
+    ({ answers: [answer] }) => (answer as Answer & { ok: false }).refusal.retryAfterMs!,
+  );
+  assert.equal(new Set(waits).size, 100);
+  assert.ok(
+    Math.min(...waits) >= 500 && Math.max(...waits) < 1500 && Math.max(...waits) - Math.min(...waits) > 900,
+  );
 });
 
 test('[SUP6] what the dead shard had accepted and delivered reaches the subscribers, all of it', (t) => {
