@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net';
 
-/** Sockets per shard: 0.07 ms of its time each, so about a quarter of it. More than the handshakes that it can do. */
+/** Sockets per shard: 0.07 ms of its time each, so about a quarter of it. It bounds the handshakes of a shard as well. */
 const perShard = 4;
 const everyMs = 1;
 /** More are ended at once. */
