@@ -18,16 +18,22 @@ const onread = {
   /** Called on the socket, so that one function serves them all; the bytes are copied, since the buffer is used again. */
   callback(this: ArrivedSocket, bytesRead: number, buffer: Uint8Array): boolean {
     const bytes = Buffer.from(buffer.subarray(0, bytesRead));
-    if (this.onFirstBytes === undefined) return this.push(bytes);
-    this.onFirstBytes(bytes);
-    this.onFirstBytes = undefined;
+    const reader = this.firstBytesReader;
+    if (reader === undefined) return this.push(bytes);
+    this.firstBytesReader = undefined;
+    reader.onFirstBytes(bytes);
     return false;
   },
 };
 
+/** Gets what is read first, instead of the stream; nothing more is read until somebody asks the stream. */
+export interface FirstBytesReader {
+  onFirstBytes(bytes: Buffer): void;
+}
+
 export class ArrivedSocket extends Socket {
-  /** Gets what is read first, instead of the stream; nothing more is read until somebody asks the stream. */
-  onFirstBytes: ((bytes: Buffer) => void) | undefined;
+  /** Until it has got them. */
+  firstBytesReader: FirstBytesReader | undefined;
 }
 
 /**

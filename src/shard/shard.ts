@@ -291,7 +291,7 @@ export class Shard {
       }),
       newSessionId: () => systemMessageIds.next() as SessionId,
       verdictOf: (socket) => sockets.verdictOf(socket),
-      onUpgraded: (socket) => sockets.stopWaiting(socket),
+      onUpgraded: (socket) => sockets.onUpgraded(socket),
       isDraining: () => this.#isDraining,
     });
     server.on('upgrade', (request, socket: Duplex, head) => upgrade.onUpgrade(request, socket, head));

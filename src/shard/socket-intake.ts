@@ -13,7 +13,7 @@ import type { Clock } from '#kit/clock.ts';
 import type { TimerEntry, TimerToken, TimerWheel } from '#kit/timer-wheel.ts';
 import type { AdmissionVerdict } from '#proto/control.ts';
 import type { Runnable, SchedulePort } from '../session/ports.ts';
-import { ArrivedSocket, reshape } from './arrived-socket.ts';
+import { ArrivedSocket, type FirstBytesReader, reshape } from './arrived-socket.ts';
 
 /**
  * A socket that has not become a request by then is destroyed: the second wall behind headersTimeout, which Node applies
@@ -25,6 +25,10 @@ const adoptionsPerTurn = 8;
 /** More than headers may have is for the HTTP server to refuse. */
 const heldBytesMax = 16 * 1024;
 const webSocketPath = 'GET /ws';
+
+const addressKey = Symbol('address');
+const adoptedKey = Symbol('adopted');
+type CountedSocket = Socket & { [addressKey]?: string; [adoptedKey]?: AdoptedSocket | undefined };
 
 interface Arrived {
   socket: Socket;
@@ -48,10 +52,17 @@ export class SocketIntake {
   /** Bounded by admission, which counts them. */
   #arrived: Arrived[] = [];
   #isTurnAsked = false;
+  /** The listener of all of them, called on the socket. */
+  readonly #onClosed: (this: CountedSocket) => void;
 
   constructor(ctx: SocketIntakeContext) {
     this.#ctx = ctx;
-    ctx.server.on('request', (request) => this.stopWaiting(request.socket));
+    const forget = (adopted: AdoptedSocket) => this.#forget(adopted);
+    this.#onClosed = function (this: CountedSocket) {
+      if (this[adoptedKey] !== undefined) forget(this[adoptedKey]);
+      ctx.onClosed(this[addressKey] as string);
+    };
+    ctx.server.on('request', ({ socket }) => this.#sockets.get(keyOf(socket))?.stopWaiting());
   }
 
   /** In the order of the calls, some in each turn. */
@@ -72,16 +83,15 @@ export class SocketIntake {
 
   #adopt({ socket: arrived, address, verdict }: Arrived): void {
     // As servers of their kind accept them.
-    const socket = reshape(arrived, { allowHalfOpen: !(this.#ctx.server instanceof HttpsServer) });
-    socket.setNoDelay(true);
-    const key = keyOf(socket);
-    const adopted = new AdoptedSocket(socket, verdict, this.#ctx);
-    this.#sockets.set(key, adopted);
-    socket.on('close', () => {
-      adopted.stopWaiting();
-      if (this.#sockets.get(key) === adopted) this.#sockets.delete(key);
-      this.#ctx.onClosed(address);
+    const socket: CountedSocket = reshape(arrived, {
+      allowHalfOpen: !(this.#ctx.server instanceof HttpsServer),
     });
+    socket.setNoDelay(true);
+    const adopted = new AdoptedSocket(socket, verdict, this.#ctx);
+    socket[addressKey] = address;
+    socket[adoptedKey] = adopted;
+    this.#sockets.set(adopted.key, adopted);
+    socket.on('close', this.#onClosed);
     adopted.listen();
   }
 
@@ -90,35 +100,45 @@ export class SocketIntake {
     return this.#sockets.get(keyOf(socket as Socket))?.verdict ?? 'admitted';
   }
 
-  /** It has become a request or a WebSocket, whose own timeouts watch it from here on. */
-  stopWaiting(socket: Duplex): void {
-    this.#sockets.get(keyOf(socket as Socket))?.stopWaiting();
+  /** It has become a WebSocket, which others watch from here on; its address is all that is remembered. */
+  onUpgraded(socket: Duplex): void {
+    const adopted = this.#sockets.get(keyOf(socket as Socket));
+    if (adopted !== undefined) this.#forget(adopted);
+  }
+
+  #forget(adopted: AdoptedSocket): void {
+    adopted.stopWaiting();
+    adopted.socket[adoptedKey] = undefined;
+    // Its port may be another's already.
+    if (this.#sockets.get(adopted.key) === adopted) this.#sockets.delete(adopted.key);
   }
 }
 
 /** From its arrival to its first request. */
-class AdoptedSocket implements TimerEntry, Runnable {
+class AdoptedSocket implements TimerEntry, Runnable, FirstBytesReader {
+  readonly socket: CountedSocket;
+  readonly key: string;
   readonly verdict: AdmissionVerdict;
   readonly isDeferrable = true;
-  readonly #socket: Socket;
   readonly #ctx: SocketIntakeContext;
   #firstBytes: Buffer | undefined;
   #timer: TimerToken | undefined;
 
-  constructor(socket: Socket, verdict: AdmissionVerdict, ctx: SocketIntakeContext) {
+  constructor(socket: CountedSocket, verdict: AdmissionVerdict, ctx: SocketIntakeContext) {
+    this.socket = socket;
+    this.key = keyOf(socket);
     this.verdict = verdict;
-    this.#socket = socket;
     this.#ctx = ctx;
     this.#wait();
   }
 
   /** It was accepted paused, and stays so until the HTTP server has it. */
   listen(): void {
-    if (!(this.#socket instanceof ArrivedSocket)) return this.#feed(Buffer.alloc(0)); // used as it came
-    this.#socket.on('error', ignore);
-    this.#socket.on('end', destroyIt);
-    this.#socket.onFirstBytes = (bytes) => this.#onFirstBytes(bytes);
-    this.#socket.read(0);
+    if (!(this.socket instanceof ArrivedSocket)) return this.#feed(Buffer.alloc(0)); // used as it came
+    this.socket.on('error', ignore);
+    this.socket.on('end', destroyIt);
+    this.socket.firstBytesReader = this;
+    this.socket.read(0);
   }
 
   stopWaiting(): void {
@@ -128,19 +148,19 @@ class AdoptedSocket implements TimerEntry, Runnable {
 
   onDeadline(): void {
     this.#timer = undefined;
-    this.#socket.destroy();
+    this.socket.destroy();
   }
 
   /** Called by the duty cycle. */
   runSlice(): boolean {
-    if (this.#socket.destroyed || this.#firstBytes === undefined) return false;
+    if (this.socket.destroyed || this.#firstBytes === undefined) return false;
     this.#wait();
     this.#feed(this.#firstBytes);
     this.#firstBytes = undefined;
     return false;
   }
 
-  #onFirstBytes(bytes: Buffer): void {
+  onFirstBytes(bytes: Buffer): void {
     if (!this.#mayBeWebSocket(bytes)) return this.#feed(bytes);
     this.#firstBytes = bytes;
     this.stopWaiting(); // it waits for us
@@ -156,7 +176,7 @@ class AdoptedSocket implements TimerEntry, Runnable {
 
   /** An HTTP server has read them when this returns; a TLS server reads by itself, first what is there already. */
   #feed(firstBytes: Buffer): void {
-    const socket = this.#socket;
+    const socket = this.socket;
     const { server } = this.#ctx;
     socket.off('error', ignore);
     socket.off('end', destroyIt);

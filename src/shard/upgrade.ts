@@ -1,5 +1,5 @@
 /**
- * HTTP upgrade → WebSocket → session. The only importer of ws.
+ * HTTP upgrade → WebSocket → session. With served-websocket.ts and websocket-transport.ts the importer of ws.
  * Thread: shard. Called by the HTTP server for each upgrade request, on a socket that socket-intake.ts adopted.
  * Refusals before the handshake are HTTP; a bad token lets it finish and closes with 4500, because a browser cannot
  * read an HTTP status here (protocol section 1).
@@ -7,7 +7,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { type Server, WebSocketServer } from 'ws';
 import { Networks, normalAddress } from '#kit/address.ts';
 import { closeCodes } from '#proto/close-codes.ts';
 import type { AdmissionVerdict } from '#proto/control.ts';
@@ -23,6 +23,7 @@ import { deflateWindowBits } from '../wire/deflate-frame.ts';
 import { clientAddress } from './client-address.ts';
 import { ForwardedClients } from './forwarded-clients.ts';
 import { type Handshake, type HandshakeRequest, isOriginAllowed, readHandshake } from './handshake.ts';
+import { ServedWebSocket } from './served-websocket.ts';
 import type { SessionTable } from './session-table.ts';
 import { closeTimeoutMs, WebSocketTransport } from './websocket-transport.ts';
 
@@ -69,7 +70,7 @@ const explanations: Partial<Record<RefusalReason, string>> = {
 
 export class Upgrade {
   readonly #ctx: UpgradeContext;
-  readonly #server: WebSocketServer;
+  readonly #server: Server<typeof ServedWebSocket>;
   readonly #trustedProxies: Networks;
   readonly #forwarded: ForwardedClients;
 
@@ -77,7 +78,8 @@ export class Upgrade {
     this.#ctx = ctx;
     this.#trustedProxies = new Networks(ctx.config.trustProxy);
     this.#forwarded = new ForwardedClients(ctx.config, ctx.sessionContext.clock);
-    this.#server = new WebSocketServer({
+    this.#server = new WebSocketServer<typeof ServedWebSocket>({
+      WebSocket: ServedWebSocket,
       noServer: true,
       clientTracking: false,
       maxPayload: ctx.config.messageBytesMax,
@@ -103,6 +105,7 @@ export class Upgrade {
     declineSmallWindows(request);
     socket.cork();
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
+      socket.off('error', destroyIt); // ws listens from here on
       this.#ctx.onUpgraded(socket);
       if (forwarded !== undefined) this.#countForwarded(webSocket, forwarded);
       this.#begin(webSocket, socket, handshake);
@@ -152,12 +155,12 @@ export class Upgrade {
     (socket as Socket).destroySoon();
   }
 
-  #countForwarded(webSocket: WebSocket, address: string): void {
+  #countForwarded(webSocket: ServedWebSocket, address: string): void {
     this.#forwarded.onOpened(address);
     webSocket.once('close', () => this.#forwarded.onClosed(address));
   }
 
-  #begin(webSocket: WebSocket, socket: Duplex, { encoding, token, batchMs }: Handshake): void {
+  #begin(webSocket: ServedWebSocket, socket: Duplex, { encoding, token, batchMs }: Handshake): void {
     const verdict = token === undefined ? undefined : this.#ctx.tokens.verify(token);
     if (verdict?.ok === false) return this.#rejectToken(webSocket, verdict);
     const { sessions, sessionContext } = this.#ctx;
@@ -170,38 +173,21 @@ export class Upgrade {
       batchMs === 'wrong' ? 0 : batchMs,
     );
     sessions.add(session);
-    const isBinaryExpected = encoding === 'msgpack';
-    webSocket.on('message', (bytes: Buffer, isBinary: boolean) => {
-      if (isBinary === isBinaryExpected) session.onFrame(bytes);
-      else session.close('unsupported_data');
-    });
-    const onHeard = () => session.onHeard();
-    webSocket.on('ping', onHeard);
-    webSocket.on('pong', () => session.onPong());
-    webSocket.on('error', ignore); // broken framing: ws closes with the code of RFC 6455, 'close' follows
-    transport.onEnded((finish) => {
-      session.onTransportEnded();
-      sessionContext.schedule.requestSlice({ isDeferrable: true, runSlice: finish });
-    });
-    webSocket.on('close', (code: number) =>
-      session.onTransportClosed(code, socket.readableEnded && socket.errored === null),
-    );
+    transport.serve(session, encoding === 'msgpack', sessionContext.schedule);
     if (verdict !== undefined) session.authenticate(verdict.identity);
   }
 
-  #rejectToken(webSocket: WebSocket, verdict: TokenVerdict & { ok: false }): void {
+  #rejectToken(webSocket: ServedWebSocket, verdict: TokenVerdict & { ok: false }): void {
     this.#ctx.metrics.addTo('connectionsRefused', 'unauthorized');
-    webSocket.on('error', ignore);
     const { code, reason } = closeCodes.unauthorized;
     webSocket.close(code, `${reason}: ${verdict.refusal.message}`);
   }
 }
 
-/** Listeners of every connection: one function for all, which keeps nothing of a handshake alive. */
+/** One function for all sockets, which keeps nothing of a handshake alive. */
 function destroyIt(this: Duplex): void {
   this.destroy();
 }
-function ignore(): void {}
 
 /** An offer with a smaller window than ours goes on uncompressed; ws would refuse the whole handshake. */
 function declineSmallWindows(request: IncomingMessage): void {

@@ -22,7 +22,7 @@ import type { SessionTold } from '../presence/session-told.ts';
 import type { SeenUser, StoredMessage } from '../store/history-store.ts';
 import { pastOf } from '../user/keep-buffer.ts';
 import type { DirectCopy, UserContext } from '../user/ports.ts';
-import { User } from '../user/user.ts';
+import { User, type UserOwner } from '../user/user.ts';
 import type { Amendment, Answer, Message, Since } from '../wire/message.ts';
 
 type OnAnswer = (answer: Answer) => void;
@@ -38,7 +38,7 @@ export interface Attaching {
   told?: SessionTold | undefined;
 }
 
-export class UserTable {
+export class UserTable implements UserOwner {
   readonly #ctx: UserContext;
   readonly #users = new Map<UserKey, User>();
 
@@ -74,14 +74,14 @@ export class UserTable {
   park(key: UserKey, session: SessionId, told: SessionTold, tokenHash: string): void {
     const user = this.#userOf(key);
     user.sessions.park(session, told, tokenHash);
-    this.#dropIfIdle(user);
+    this.onIdle(user);
   }
 
   /** The same of one session, whoever's it is: for administrators, since every user is looked at. */
   forgetSession(tenant: Tenant, session: SessionId): boolean {
     for (const user of [...this.#users.values()]) {
       if (tenantOfKey(user.key) !== tenant || !user.sessions.forgetOne(session)) continue;
-      this.#dropIfIdle(user);
+      this.onIdle(user);
       return true;
     }
     return false;
@@ -187,7 +187,7 @@ export class UserTable {
   dropShard(shard: ShardId): void {
     for (const user of [...this.#users.values()]) {
       user.sessions.dropShard(shard);
-      this.#dropIfIdle(user);
+      this.onIdle(user);
     }
   }
 
@@ -196,7 +196,7 @@ export class UserTable {
     const user = this.#users.get(key);
     if (user === undefined) return;
     tell(user);
-    this.#dropIfIdle(user);
+    this.onIdle(user);
   }
 
   #presenceNow(key: UserKey): UserPresence {
@@ -207,21 +207,21 @@ export class UserTable {
   #andLook(user: User, onAnswer: OnAnswer): OnAnswer {
     return (answer) => {
       onAnswer(answer);
-      this.#dropIfIdle(user);
+      this.onIdle(user);
     };
   }
 
   #userOf(key: UserKey): User {
     let user = this.#users.get(key);
     if (user === undefined) {
-      const made: User = new User(key, this.#ctx, () => this.#dropIfIdle(made));
-      user = made;
+      user = new User(key, this.#ctx, this);
       this.#users.set(key, user);
     }
     return user;
   }
 
-  #dropIfIdle(user: User): void {
+  /** Called by a user, and after each command. */
+  onIdle(user: User): void {
     if (user.isIdle && this.#users.get(user.key) === user) this.#users.delete(user.key);
   }
 }

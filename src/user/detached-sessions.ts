@@ -17,6 +17,11 @@ export interface DetachedSession {
   endsAtMs: number;
 }
 
+export interface DetachedOwner {
+  /** Nobody can resume it any more. */
+  onOver(session: SessionId): void;
+}
+
 type DetachedContext = Pick<UserContext, 'clock' | 'timers' | 'sessionTtlMs' | 'sessionsMax' | 'counters'>;
 
 /** Of everyone who has no detached session; never written to. */
@@ -24,15 +29,14 @@ const none: Map<SessionId, DetachedSession> = new Map();
 
 export class DetachedSessions implements TimerEntry {
   readonly #ctx: DetachedContext;
-  readonly #onOver: (session: SessionId) => void;
+  readonly #owner: DetachedOwner;
   /** The oldest first, which end first. Made with the first one: most users have none. */
   #sessions: Map<SessionId, DetachedSession> = none;
   #timer: TimerToken | undefined;
 
-  /** `onOver`: nobody can resume it any more. */
-  constructor(ctx: DetachedContext, onOver: (session: SessionId) => void) {
+  constructor(ctx: DetachedContext, owner: DetachedOwner) {
     this.#ctx = ctx;
-    this.#onOver = onOver;
+    this.#owner = owner;
   }
 
   get size(): number {
@@ -104,6 +108,6 @@ export class DetachedSessions implements TimerEntry {
 
   #end(session: SessionId): void {
     this.delete(session);
-    this.#onOver(session);
+    this.#owner.onOver(session);
   }
 }

@@ -2,6 +2,7 @@
  * The sessions of one user, and the way of a frame to them.
  * Thread: the user's home shard. Owned by user.ts.
  */
+import { SmallMap } from '#kit/small-map.ts';
 import type { Encoding } from '#proto/envelope.ts';
 import type { SessionId, ShardId } from '#proto/names.ts';
 import { deliveryOf, type Notice } from '../fanout/flush-batch.ts';
@@ -28,7 +29,7 @@ interface DeviceGroup {
 }
 
 export class Devices {
-  readonly #devices = new Map<SessionId, Device>();
+  readonly #devices = new SmallMap<SessionId, Device>();
 
   get size(): number {
     return this.#devices.size;
@@ -56,7 +57,7 @@ export class Devices {
   }
 
   [Symbol.iterator](): Iterator<[SessionId, Device]> {
-    return this.#devices.entries();
+    return this.#devices[Symbol.iterator]();
   }
 
   /** By its own name, or the one that its client knew before. */
@@ -72,11 +73,11 @@ export class Devices {
 
   /** What they said of their user; undefined where one has said nothing. */
   told(): (DevicePresence | undefined)[] {
-    return [...this.#devices.values()].map(({ told }) => told?.presence);
+    return [...this.#devices].map(([, { told }]) => told?.presence);
   }
 
   presences(): DevicePresence[] {
-    return [...this.#devices.values()].map(({ told }) => told?.presence ?? plainPresence);
+    return [...this.#devices].map(([, { told }]) => told?.presence ?? plainPresence);
   }
 
   /** To all but one. Encoded once per encoding, one record per shard. */

@@ -68,3 +68,9 @@ export interface DirectCopy {
   /** The sending session, which got a reply instead. */
   except: SessionId | undefined;
 }
+
+/** The actor, as its parts see it. */
+export interface QuietListener {
+  /** A part has nothing left to do, because time has passed. */
+  onQuiet(): void;
+}

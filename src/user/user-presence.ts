@@ -19,7 +19,7 @@ import {
 import { PresenceBoard } from '../presence/presence-board.ts';
 import type { DetachedSessions } from './detached-sessions.ts';
 import type { Devices } from './devices.ts';
-import type { UserContext } from './ports.ts';
+import type { QuietListener, UserContext } from './ports.ts';
 
 export interface UserSessions {
   devices: Devices;
@@ -32,15 +32,15 @@ export class UserPresenceDesk {
   readonly #key: UserKey;
   readonly #ctx: UserContext;
   readonly #sessions: UserSessions;
-  readonly #onIdle: () => void;
+  readonly #listener: QuietListener;
   #board: PresenceBoard | undefined;
   #past: Past = noPast;
 
-  constructor(key: UserKey, ctx: UserContext, sessions: UserSessions, onIdle: () => void) {
+  constructor(key: UserKey, ctx: UserContext, sessions: UserSessions, listener: QuietListener) {
     this.#key = key;
     this.#ctx = ctx;
     this.#sessions = sessions;
-    this.#onIdle = onIdle;
+    this.#listener = listener;
   }
 
   get isWatched(): boolean {
@@ -116,10 +116,11 @@ export class UserPresenceDesk {
 
   #openBoard(): PresenceBoard {
     const user = userOfKey(this.#key);
-    const subject = { key: presenceOfUser(this.#key), about: { user }, describe: this.#describeFor };
+    const describe = (_user: unknown, here: readonly DevicePresence[]) => this.#describe(here);
+    const subject = { key: presenceOfUser(this.#key), about: { user }, describe };
     const board = new PresenceBoard(subject, this.#ctx, () => {
       this.#closeBoard();
-      this.#onIdle();
+      this.#listener.onQuiet();
     });
     for (const [session, { shard, told }] of this.#sessions.devices)
       board.enter(user, session, shard, this.#shown(told?.presence));
@@ -134,9 +135,6 @@ export class UserPresenceDesk {
   #shown(presence: DevicePresence = plainPresence): DevicePresence {
     return this.#sessions.isHidden ? { ...presence, status: 'invisible' } : presence;
   }
-
-  readonly #describeFor = (_user: unknown, here: readonly DevicePresence[]): UserPresence =>
-    this.#describe(here);
 
   #closeBoard(): void {
     if (this.#board?.isWatched === false) this.#board = undefined;

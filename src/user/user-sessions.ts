@@ -12,10 +12,10 @@ import { nothingTold, type SessionTold } from '../presence/session-told.ts';
 import type { KeptSession } from '../store/history-store.ts';
 import { packObject, unpackObject } from '../wire/codec.ts';
 import { type Answer, refused } from '../wire/message.ts';
-import { DetachedSessions } from './detached-sessions.ts';
+import { type DetachedOwner, DetachedSessions } from './detached-sessions.ts';
 import { type Device, Devices } from './devices.ts';
 import type { KeepSource } from './keep-buffer.ts';
-import type { UserContext } from './ports.ts';
+import type { QuietListener, UserContext } from './ports.ts';
 import { UserPresenceDesk } from './user-presence.ts';
 
 type OnAnswer = (answer: Answer) => void;
@@ -30,32 +30,36 @@ interface Takeover {
   onAnswer: OnAnswer;
 }
 
-export class UserSessions implements KeepSource {
+export class UserSessions implements KeepSource, DetachedOwner {
   readonly devices = new Devices();
   readonly detached: DetachedSessions;
   readonly presence: UserPresenceDesk;
   readonly #key: UserKey;
   readonly #ctx: UserContext;
+  readonly #listener: QuietListener;
   readonly #isKept: boolean;
   /** By the old session, which was told to park. Made with the first one. */
   #takeovers: Map<SessionId, Takeover> | undefined;
   /** The user is invisible. */
   isHidden = false;
 
-  /** `onIdle` is called when time made it so. */
-  constructor(key: UserKey, ctx: UserContext, onIdle: () => void) {
+  constructor(key: UserKey, ctx: UserContext, listener: QuietListener) {
     this.#key = key;
     this.#ctx = ctx;
     this.#isKept = ctx.isKept(key);
-    this.detached = new DetachedSessions(ctx, (session) => {
-      this.#forget(session);
-      onIdle();
-    });
-    this.presence = new UserPresenceDesk(key, ctx, this, onIdle);
+    this.#listener = listener;
+    this.detached = new DetachedSessions(ctx, this);
+    this.presence = new UserPresenceDesk(key, ctx, this, listener);
   }
 
   get isIdle(): boolean {
     return this.devices.size === 0 && this.detached.size === 0 && !this.presence.isWatched;
+  }
+
+  /** Nobody can resume it any more. */
+  onOver(session: SessionId): void {
+    this.#forget(session);
+    this.#listener.onQuiet();
   }
 
   /** It is there from now on; one that is there already stays as it is. */

@@ -26,46 +26,52 @@ import type { StoredMessage } from '../store/history-store.ts';
 import type { Publication } from '../wire/encode-frame.ts';
 import { type Amendment, type Answer, type Message, refused, type Since } from '../wire/message.ts';
 import type { Device, Devices } from './devices.ts';
-import type { DirectCopy, UserContext } from './ports.ts';
+import type { DirectCopy, QuietListener, UserContext } from './ports.ts';
 import { UserSessions } from './user-sessions.ts';
 
 type OnAnswer = (answer: Answer) => void;
 
-export class User {
+export interface UserOwner {
+  /** Time made it so; after a command its caller looks by itself. */
+  onIdle(user: User): void;
+}
+
+export class User implements QuietListener {
   readonly key: UserKey;
   readonly #id: UserId;
   readonly #ctx: UserContext;
   readonly sessions: UserSessions;
   /** Who is writing to this user; made with the first one. */
   #typists: Typists | undefined;
-  readonly #onIdle: () => void;
+  readonly #owner: UserOwner;
   /** Where direct messages land; undefined where a rule says that they are not stored. */
   readonly #inbox: DurableLog | undefined;
-  /** Messages on their way to the inbox that one of the user's sessions sent, and need not get. */
-  readonly #sentBy = new Map<MessageId, SessionId>();
+  /** Messages on their way to the inbox that one of the user's sessions sent, and need not get; made with the first one. */
+  #sentBy: Map<MessageId, SessionId> | undefined;
   /** How far the senders were told that this user is. */
   readonly #marked: Record<ReceiptKind, number> = { delivered: 0, read: 0 };
 
-  /** `onIdle` is called when time made it so; after a command its caller looks by itself. */
-  constructor(key: UserKey, ctx: UserContext, onIdle: () => void) {
+  constructor(key: UserKey, ctx: UserContext, owner: UserOwner) {
     this.key = key;
     this.#id = userOfKey(key);
     this.#ctx = ctx;
-    this.#onIdle = () => {
-      if (this.isIdle) onIdle();
-    };
-    this.sessions = new UserSessions(key, ctx, this.#onIdle);
+    this.#owner = owner;
+    this.sessions = new UserSessions(key, ctx, this);
     const inbox = inboxOf(this.#id);
     if (ctx.classOf(inbox) === 'volatile') return;
     this.#inbox = new DurableLog(topicKey(tenantOfKey(key), inbox), ctx, {
       emit: (publication) => this.#emit(publication),
-      onCold: this.#onIdle,
+      onCold: () => this.onQuiet(),
     });
   }
 
   /** No session is left, nobody watches, and nothing of the inbox is at hand: the actor may be dropped. */
   get isIdle(): boolean {
     return this.sessions.isIdle && (this.#inbox?.isIdle ?? true) && (this.#typists?.isEmpty ?? true);
+  }
+
+  onQuiet(): void {
+    if (this.isIdle) this.#owner.onIdle(this);
   }
 
   /**
@@ -101,7 +107,7 @@ export class User {
     if (this.#devices.size === 0) return;
     this.#typists ??= new Typists(this.#ctx, (ended) => {
       this.#tellTyping(ended, false);
-      this.#onIdle();
+      this.onQuiet();
     });
     const verdict = this.#typists.take(from, isActive);
     if (verdict === 'tell') this.#tellTyping(from, isActive);
@@ -230,13 +236,14 @@ export class User {
   }
 
   #emit(publication: LogPublication): void {
-    const except = this.#sentBy.get(publication.id);
-    this.#sentBy.delete(publication.id);
+    const except = this.#sentBy?.get(publication.id);
+    this.#sentBy?.delete(publication.id);
     this.#devices.deliver(publication, except, this.#ctx.sessions);
   }
 
   /** The oldest are forgotten: what never came (a duplicate, a refusal) is not waited for. */
   #remember(messageId: MessageId, session: SessionId): void {
+    this.#sentBy ??= new Map();
     this.#sentBy.set(messageId, session);
     for (const oldest of this.#sentBy.keys()) {
       if (this.#sentBy.size <= sentByMax) return;

@@ -5,10 +5,13 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { seededRandom } from '#kit/random.ts';
+import type { Runnable } from '../../../src/session/ports.ts';
+import type { TransportUser, WebSocketTransport } from '../../../src/shard/websocket-transport.ts';
 import { frameBinary, frameText } from '../../../src/wire/websocket-frame.ts';
 import { patternBytes } from '../ring/ring-pair.ts';
 import { openPairServer, type Pair, type PairServer } from '../wire/websocket-pair.ts';
@@ -234,19 +237,69 @@ test('paused reading hears nothing until it resumes; a close wakes it, so that t
   assert.equal((await serverClosed)[0], 4004, 'the close frame of the peer was read, it was not cut off');
 });
 
+/** A session that notes what it is told. */
+function listening(transport: WebSocketTransport, isBinary = false) {
+  const heard: unknown[] = [];
+  const slices: Runnable[] = [];
+  const session: TransportUser = {
+    onFrame: (bytes) => heard.push(Buffer.from(bytes).toString()),
+    onHeard: () => heard.push('heard'),
+    onPong: () => heard.push('pong'),
+    onTransportEnded: () => heard.push('ended'),
+    onTransportClosed: (code, isOrderly) => heard.push({ code, isOrderly }),
+    close: (name) => heard.push(name),
+  };
+  transport.serve(session, isBinary, { requestSlice: (runnable) => void slices.push(runnable) });
+  return { heard, slices };
+}
+
+test('the session hears of messages of its kind, of pings, pongs, and the end', async () => {
+  const { transport, webSocket, client } = await server.connect();
+  const { heard, slices } = listening(transport);
+  client.send('one');
+  client.send(Buffer.from('not text'));
+  client.ping();
+  client.pong();
+  client.send('two');
+  client.close(1001);
+  const closed = once(webSocket, 'close');
+  while (slices.length === 0) await setImmediate();
+  for (const slice of slices) assert.equal(slice.runSlice(1), false);
+  await closed;
+  assert.deepEqual(heard, [
+    ...['one', 'unsupported_data', 'heard', 'pong', 'two', 'ended'],
+    { code: 1001, isOrderly: true },
+  ]);
+});
+
+test('broken framing closes with the code of RFC 6455, and throws nowhere', async () => {
+  const { transport, webSocket, client } = await server.connect();
+  const { heard, slices } = listening(transport);
+  const [told, closed] = [once(client, 'close'), once(webSocket, 'close')];
+  (client as unknown as { _socket: Socket })._socket.write(Buffer.from([0xff, 0xff, 0xff, 0xff]));
+  assert.equal((await told)[0], 1002);
+  while (slices.length === 0) await setImmediate();
+  for (const slice of slices) slice.runSlice(1);
+  await closed;
+  assert.deepEqual(heard, ['ended', { code: 1006, isOrderly: true }]);
+});
+
 test('ws is the last to listen for the end of its socket, and what it does then can wait', async () => {
   const { transport, webSocket, socket, client } = await server.connect();
   assert.equal(socket.listeners('end').at(-1)?.name, 'socketOnEnd');
-  const ended = Promise.withResolvers<() => false>();
-  transport.onEnded((finish) => ended.resolve(finish));
+  const { heard, slices } = listening(transport);
   const closed = once(webSocket, 'close');
   client.terminate();
-  const finish = await ended.promise;
+  while (slices.length === 0) await setImmediate();
   await setImmediate();
+  assert.deepEqual(heard, ['ended']);
   assert.equal(webSocket.readyState, WebSocket.OPEN, 'nothing was done yet');
-  assert.equal(finish(), false);
+  const [slice] = slices as [Runnable];
+  assert.equal(slice.isDeferrable, true);
+  assert.equal(slice.runSlice(1), false);
   assert.equal((await closed)[0], 1006);
-  finish(); // of a socket that is gone: nothing
+  slice.runSlice(1); // of a socket that is gone: nothing
+  assert.deepEqual(heard.slice(1), [{ code: 1006, isOrderly: true }]);
 });
 
 test('one who has ended and does not read is cut off, with an error', async () => {
@@ -254,9 +307,11 @@ test('one who has ended and does not read is cut off, with an error', async () =
   const { transport, socket, client } = pair;
   client.pause();
   while (socket.writableLength < 4_000_000) transport.write([frameBinary(patternBytes(65_000, 2))]);
-  transport.onEnded((finish) => void finish());
+  const { slices } = listening(transport);
   const closed = new Promise((resolve) => socket.once('close', resolve));
-  (client as unknown as { _socket: { end(): void } })._socket.end();
+  (client as unknown as { _socket: Socket })._socket.end();
+  while (slices.length === 0) await setImmediate();
+  for (const slice of slices) slice.runSlice(1);
   await closed;
   assert.ok(socket.errored);
 });

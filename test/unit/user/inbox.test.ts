@@ -64,7 +64,7 @@ class InboxWorld {
         },
       },
     };
-    this.user = new User(key('ben'), userCtx, () => this.idleCount++);
+    this.user = new User(key('ben'), userCtx, { onIdle: () => void this.idleCount++ });
   }
 
   readonly onAnswer = (answer: Answer): void => void this.answers.push(answer);

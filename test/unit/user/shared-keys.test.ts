@@ -36,7 +36,7 @@ function open(name: string) {
     homeOf: () => 0 as ShardId,
   };
   const topic = new Topic(topicKey(tenant, name as TopicName), topicCtx, nothing);
-  const user = new User(userKey(tenant, name as UserId), userCtx, nothing);
+  const user = new User(userKey(tenant, name as UserId), userCtx, { onIdle: nothing });
   const direct = (message: Message): Answer | undefined => {
     let answered: Answer | undefined;
     user.direct(userKey(tenant, message.from), message, undefined, (answer) => {

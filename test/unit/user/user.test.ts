@@ -45,7 +45,7 @@ class UserWorld {
       sessionsMax,
       homeOf: () => 0 as ShardId,
     };
-    this.user = new User(key('ben'), ctx, () => {});
+    this.user = new User(key('ben'), ctx, { onIdle() {} });
   }
 
   attach(name: string, shard = 0, encoding: Encoding = 'json'): Answer {

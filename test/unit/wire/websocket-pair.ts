@@ -4,12 +4,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
+import { ServedWebSocket } from '../../../src/shard/served-websocket.ts';
 import { WebSocketTransport } from '../../../src/shard/websocket-transport.ts';
 
 export interface Pair {
   transport: WebSocketTransport;
   /** ws's end of the connection in the server. */
-  webSocket: WebSocket;
+  webSocket: ServedWebSocket;
   socket: Duplex;
   /** Everything given to `socket.write` so far, by whomever, in order. */
   written: Buffer[];
@@ -27,7 +28,8 @@ export async function openPairServer(): Promise<PairServer> {
   await once(httpServer.listen(0, '127.0.0.1'), 'listening');
   const { port } = httpServer.address() as AddressInfo;
   /** As upgrade.ts opens it. */
-  const webSocketServer = new WebSocketServer({
+  const webSocketServer = new WebSocketServer<typeof ServedWebSocket>({
+    WebSocket: ServedWebSocket,
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
@@ -49,7 +51,7 @@ export async function openPairServer(): Promise<PairServer> {
       const client = new WebSocket(`ws://127.0.0.1:${port}`);
       const [request, socket, head] = (await upgraded) as Parameters<WebSocketServer['handleUpgrade']>;
       ends.push({ socket, client });
-      const webSocket = await new Promise<WebSocket>((resolve) => {
+      const webSocket = await new Promise<ServedWebSocket>((resolve) => {
         webSocketServer.handleUpgrade(request, socket, head, resolve);
       });
       if (client.readyState !== WebSocket.OPEN) await once(client, 'open');
