@@ -55,10 +55,19 @@ export interface LivePhase {
 
 /** With nothing subscribed. */
 export function livePhase(identity: Identity, isHidden: boolean): LivePhase {
+  // Property by property: V8 makes one object of it, of spread ones an object and a list.
   return {
-    ...{ name: 'live', identity, subscriptions: new Subscriptions(), inboxRecovery: undefined },
-    ...{ isExpiryAnnounced: false, presence: plainPresence, watching: undefined, follower: undefined },
-    ...{ isHidden, resumption: undefined, former: undefined },
+    name: 'live',
+    identity,
+    subscriptions: new Subscriptions(),
+    inboxRecovery: undefined,
+    isExpiryAnnounced: false,
+    presence: plainPresence,
+    watching: undefined,
+    follower: undefined,
+    isHidden,
+    resumption: undefined,
+    former: undefined,
   };
 }
 

@@ -1,22 +1,14 @@
-/** One seed → one run → what was wrong with it; and, of what was wrong, a shorter plan that shows it as well. */
+/** One seed → one run of coming back → what was wrong with it. */
 import type { SimEvent } from './sim-events.ts';
 import { judge, tails } from './sim-judge.ts';
-import { type Plan, printOps } from './sim-plan.ts';
+import { type Plan, planOf, printOps } from './sim-plan.ts';
+import type { SimResult, Simulation } from './sim-seeds.ts';
 import { SimWorld } from './sim-world.ts';
 
-export interface SimResult {
-  faults: string[];
-  /** What happened how often. */
-  counts: ReadonlyMap<string, number>;
-  /** All that clients sent and saw. */
-  events: readonly SimEvent[];
-}
-
-/** Runs of `shrink`: a plan that is not the shortest is found soon enough. */
-const shrinkRunsMax = 300;
+export const simulation: Simulation<Plan> = { planOf, runPlan, report, kindOf };
 
 /** Never rejects: what is thrown is a fault. */
-export async function runPlan(plan: Plan): Promise<SimResult> {
+async function runPlan(plan: Plan): Promise<SimResult<SimEvent>> {
   const world = new SimWorld(plan);
   const { faults, counts, events } = world;
   try {
@@ -40,27 +32,8 @@ function sentinels({ clients }: SimWorld): void {
   }
 }
 
-/** Leaves out operations as long as a run without them is still wrong in the same way. */
-export async function shrink<AnyPlan extends { ops: object[] }>(
-  plan: AnyPlan,
-  run: (plan: AnyPlan) => Promise<{ faults: string[] }>,
-  isSame: (faults: string[]) => boolean,
-): Promise<AnyPlan> {
-  let best = plan;
-  let runsLeft = shrinkRunsMax;
-  for (let size = Math.ceil(best.ops.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let start = 0; start < best.ops.length && runsLeft > 0; runsLeft--) {
-      const shorter: AnyPlan = { ...best, ops: best.ops.toSpliced(start, size) };
-      const { faults } = await run(shorter);
-      if (isSame(faults)) best = shorter;
-      else start += size;
-    }
-  }
-  return best;
-}
-
 /** Everything that is needed to see it again. */
-export function report({ seed, setup, ops }: Plan, faults: readonly string[]): string {
+function report({ seed, setup, ops }: Plan, faults: readonly string[]): string {
   const { clients, ...world } = setup;
   const who = clients.map(({ tenant, user, encoding, wants }, index) => {
     const topics = wants.map(
@@ -70,4 +43,12 @@ export function report({ seed, setup, ops }: Plan, faults: readonly string[]): s
   });
   const found = faults.slice(0, 8).map((fault) => fault.slice(0, 1000));
   return `SIM_SEED=${seed}\n${found.join('\n')}\n${JSON.stringify(world)}\n${who.join('\n')}\n${printOps(ops)}`;
+}
+
+/** Without names and numbers, as far as the first line says it. */
+function kindOf(fault: string): string {
+  return fault
+    .split('\n')[0]!
+    .replaceAll(/c\d+|[0-9a-f-]{36}|\d+/g, '#')
+    .slice(0, 60);
 }
