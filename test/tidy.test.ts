@@ -41,7 +41,7 @@ const closedToPrimary = [
 
 /** Packages and the only places that may import them. */
 const packageOwners: Record<string, RegExp> = {
-  ws: /^src\/shard\/(upgrade|websocket-transport|ws-options)/,
+  ws: /^src\/shard\/(upgrade|served-websocket|websocket-transport|ws-options)/,
   msgpackr: /^src\/wire\/codec\.ts$/,
   'fast-jwt': /^src\/auth\//,
   fastify: /^src\/shard\/http\//,
