@@ -129,6 +129,7 @@ test('one sees who is writing, in a topic and in a conversation, and not oneself
   const line = new Line();
   const [ann, ben] = await Promise.all([demo.signIn('ann3', {}, line.prepare), demo.signIn('ben3')]);
   const own = await listenTo(typists(ann));
+  const startedMs = performance.now();
   await input(ann).pressSequentially('He');
   await says(typists(ben), 'ann3 is typing…');
   await picture(ben, 'typing');
@@ -137,7 +138,9 @@ test('one sees who is writing, in a topic and in a conversation, and not oneself
   await messages(ben, 'Hello').waitFor();
   await says(typists(ben), '');
   const said = sentBy(line, 'Typing').map(({ data }) => data['active']);
-  assert.deepEqual(said, [true, false], 'once in three seconds, and at the end');
+  assert.equal(said.indexOf(false), said.length - 1, 'not any more at the end');
+  const repeatsMax = Math.floor((performance.now() - startedMs) / 3_000);
+  assert.ok(said.length >= 2 && said.length <= 2 + repeatsMax, `once in three seconds: ${said.join()}`);
 
   // Thought better of.
   await input(ann).pressSequentially('no');

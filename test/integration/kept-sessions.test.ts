@@ -32,7 +32,7 @@ test('sessions are released when the process begins, and not when the store is r
   const reader = new SqliteHistoryStore(dataDir, { readOnly: true });
   const { expiresAtMs } = (await reader.kept({ session, user, nowMs: startedMs }))!;
   assert.ok(expiresAtMs! >= startedMs + 90_000 && expiresAtMs! <= Date.now() + 90_000);
-  const writer = new DatabaseSync(path);
+  const writer = new DatabaseSync(path, { timeout: 30_000 }); // the server may be writing
   writer.exec('UPDATE sessions SET expires_at = NULL');
   writer.close();
   server.failpoint(storePeer, 'store.exit');

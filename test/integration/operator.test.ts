@@ -218,7 +218,8 @@ async function openDeaf(url: string): Promise<{ socket: Socket; said: Promise<un
   return { socket, said };
 }
 
-test('a second signal, later, forces the end with 1 while clients that do not answer hold the drain', async (t) => {
+/** Answers with what exit code it ended, and how long after the first signal the second one was sent. */
+async function signalTwice(t: TestContext): Promise<{ code: number | null; betweenMs: number }> {
   const program = start(t, [], {
     SHARDS: '1',
     HANDSHAKE_RATE_IP: '100000/s',
@@ -230,10 +231,22 @@ test('a second signal, later, forces the end with 1 while clients that do not an
   for (let count = 0; count < 20; count++) {
     deaf.push(...(await Promise.all(Array.from({ length: 100 }, () => openDeaf(url)))));
   }
+  const firstMs = performance.now();
   program.child.kill('SIGTERM');
   await deaf[0]!.said;
   await sleep(600); // beyond what still counts as the same signal
+  const betweenMs = performance.now() - firstMs;
   program.child.kill('SIGTERM');
-  assert.equal(await program.exit, 1, program.stderr());
+  const code = await program.exit;
   for (const { socket } of deaf) socket.destroy();
+  return { code, betweenMs };
+}
+
+test('a second signal, later, forces the end with 1 while clients that do not answer hold the drain', async (t) => {
+  for (let attempt = 1; ; attempt++) {
+    const { code, betweenMs } = await signalTwice(t);
+    // Where this process had to wait for its turn the drain was over before: once more.
+    const isLate = code === 0 && betweenMs > 1_200;
+    if (!isLate || attempt === 5) return assert.equal(code, 1, `${Math.round(betweenMs)} ms between the two`);
+  }
 });

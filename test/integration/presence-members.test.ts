@@ -7,7 +7,8 @@ import { eventsOf, everyWay, homedAt, membersHeard, succeed } from './people.ts'
 
 let server: TestServer;
 before(async () => {
-  server = await startTestServer({ PRESENCE_GRACE: '500ms' });
+  // Longer than a goodbye takes on a busy machine: it is told before a loss.
+  server = await startTestServer({ PRESENCE_GRACE: '3s' });
 });
 after(() => server.stop());
 
@@ -85,7 +86,8 @@ test('a member is there while one of their sessions is, and a moment longer when
   for (const client of [ann, phone, laptop, marker]) await enter(client, topic);
   await tells(ann, topic, 'marker', 'join');
   await succeed(phone, 'Unsubscribe', { topic });
-  await tells(ann, topic, 'bob', 'change');
+  // His second device may have been told as a change as well.
+  await ann.until(() => eventsOf(ann, 'bob', topic).at(-1)?.devices.length === 1);
   laptop.socket.terminate();
   marker.socket.close(1000);
   await tells(ann, topic, 'marker', 'leave');

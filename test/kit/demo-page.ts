@@ -7,7 +7,8 @@ import { eventually } from './eventually.ts';
 import { TestClient } from './test-client.ts';
 import { startTestServer, type TestServer, tokenOf } from './test-server.ts';
 
-const waitMs = 20_000;
+/** Far more than anything takes, on two slow cores as well. */
+const waitMs = 60_000;
 /** Folder for pictures of the page, when somebody wants to look at them. */
 const pictures = process.env['DEMO_PICTURES'];
 export const phone = { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true };
