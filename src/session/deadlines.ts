@@ -9,6 +9,9 @@ import type { SessionPhase } from './session-state.ts';
 /** A client hears this long before its token ends, so that it can send a new one in `Auth`. Milliseconds. */
 export const expiryNoticeMs = 30_000;
 
+/** Later than this, the thread stood still: what clients said meanwhile is in their sockets, and is read first. Milliseconds. */
+const standstillMs = 500;
+
 export type DueEvent =
   | 'auth_timeout'
   | 'heartbeat_timeout'
@@ -94,12 +97,23 @@ export class Deadlines implements TimerEntry {
   onDeadline(): void {
     this.#timer = undefined;
     const event = this.#dueEvent(this.#owner.phase, this.#ctx.limits);
+    if (event === 'heartbeat_timeout' && this.#waitAfterStandstill()) return;
     if (event === 'ping') this.#lastPingMs = this.#ctx.clock.monotonicMs();
     if (event === 'attach') this.#attachAtMs = Number.POSITIVE_INFINITY;
     if (event === 'tell') this.#tellAtMs = Number.POSITIVE_INFINITY;
     if (event === 'idle') this.#isIdle = true;
     if (event !== undefined) this.#owner.onDue(event);
     this.reschedule();
+  }
+
+  /** True: the client has not had its time yet. */
+  #waitAfterStandstill(): boolean {
+    const nowMs = this.#ctx.clock.monotonicMs();
+    const { clientTimeoutMs } = this.#ctx.limits;
+    if (nowMs - this.#lastHeardMs < clientTimeoutMs + standstillMs) return false;
+    this.#lastHeardMs = nowMs - clientTimeoutMs + standstillMs;
+    this.reschedule();
+    return true;
   }
 
   /** What is due now, the most serious first. */

@@ -8,9 +8,17 @@ import type { Heartbeats } from '../observe/heartbeats.ts';
 /** A stall worth a warning, milliseconds. */
 const warnAfterMs = 1_000;
 
+/**
+ * So much counts of the time between two looks, milliseconds: of a process that stood still as a whole (a frozen container, a
+ * paused virtual machine) the primary may be the first that runs, and the shards must get their turn.
+ */
+const betweenLooksMax = 500;
+
 interface Seen {
   beats: number;
-  changedAtMs: number;
+  lookedAtMs: number;
+  /** Without a beat, milliseconds. */
+  stillMs: number;
   isWarned: boolean;
 }
 
@@ -25,7 +33,8 @@ export class StallWatch {
   }
 
   begin(shard: ShardId, nowMs: number): void {
-    this.#seen.set(shard, { beats: this.#heartbeats.read(shard), changedAtMs: nowMs, isWarned: false });
+    const beats = this.#heartbeats.read(shard);
+    this.#seen.set(shard, { beats, lookedAtMs: nowMs, stillMs: 0, isWarned: false });
   }
 
   end(shard: ShardId): void {
@@ -40,12 +49,13 @@ export class StallWatch {
   look(shard: ShardId, nowMs: number): 'turning' | 'slow' | 'stalled' {
     const seen = this.#seen.get(shard);
     if (seen === undefined) return 'turning';
-    const beats = this.#heartbeats.read(shard);
-    if (beats !== seen.beats) {
-      this.#seen.set(shard, { beats, changedAtMs: nowMs, isWarned: false });
+    if (this.#heartbeats.read(shard) !== seen.beats) {
+      this.begin(shard, nowMs);
       return 'turning';
     }
-    const stillMs = nowMs - seen.changedAtMs;
+    seen.stillMs += Math.min(nowMs - seen.lookedAtMs, betweenLooksMax);
+    seen.lookedAtMs = nowMs;
+    const { stillMs } = seen;
     if (stillMs >= this.#stallTimeoutMs) return 'stalled';
     if (stillMs < warnAfterMs || seen.isWarned) return 'turning';
     seen.isWarned = true;

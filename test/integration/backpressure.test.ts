@@ -1,7 +1,10 @@
 /** What happens when somebody does not keep up: bounded, named, and nobody else's problem. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startChildServer } from '../kit/child-server.ts';
 import { eventually } from '../kit/eventually.ts';
 import { metricOf } from '../kit/metrics.ts';
 import { TestClient } from '../kit/test-client.ts';
@@ -94,6 +97,24 @@ test('a silent connection closes with 4003, one that answers pings lives', async
     assert.equal((await living.request('Ping')).type, 'Pong');
   } finally {
     await server.stop();
+  }
+});
+
+test('a process that stood still for longer than CLIENT_TIMEOUT reads what its clients said meanwhile', async () => {
+  const server = await startChildServer({ HEARTBEAT_INTERVAL: '500ms', CLIENT_TIMEOUT: '3s' });
+  try {
+    const clients = await Promise.all(
+      [1, 2, 3, 4].map((index) => TestClient.connect({ url: server.url, token: tokenOf(`still-${index}`) })),
+    );
+    const pinged = clients.map(({ socket }) => once(socket, 'ping'));
+    await Promise.all(pinged);
+    server.process.kill('SIGSTOP');
+    await sleep(8000);
+    server.process.kill('SIGCONT');
+    for (const client of clients) assert.equal((await client.request('Ping')).type, 'Pong');
+    assert.doesNotMatch(server.output(), /stalled|died|restart/);
+  } finally {
+    await server.terminate();
   }
 });
 
