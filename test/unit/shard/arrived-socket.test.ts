@@ -1,5 +1,6 @@
 /** What reaching below a transferred socket relies on in Node: fails when Node changes it. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -18,13 +19,41 @@ parentPort.once('message', async ({ socket: arrived }) => {
     arrivedIsFast: isFast(arrived), isFast: isFast(socket), isNew: socket !== arrived, isPaused: socket.isPaused(),
     isSocket: socket instanceof Socket, port: socket.remotePort, allowHalfOpen: socket.allowHalfOpen,
   });
-  socket.on('data', (bytes) => socket.end('echo ' + bytes));
-  socket.resume();
+  serve(socket);
 });
 `;
+const echoing = `${thread}
+function serve(socket) {
+  socket.on('data', (bytes) => socket.end('echo ' + bytes));
+  socket.resume();
+}`;
+/** Stops after each piece, and answers with what it has got. */
+const pausing = `${thread}
+const hash = require('node:crypto').createHash('sha1');
+function serve(socket) {
+  let count = 0;
+  let isPaused = false;
+  socket.on('data', (bytes) => {
+    if (isPaused) return socket.end('something came while it was paused');
+    isPaused = true;
+    hash.update(bytes);
+    count += bytes.length;
+    if (count === 3000000) return socket.end(count + ' ' + hash.digest('hex'));
+    socket.pause();
+    setImmediate(() => {
+      isPaused = false;
+      socket.resume();
+    });
+  });
+  socket.resume();
+}`;
 
-async function transferred(t: TestContext) {
-  const worker = new Worker(thread, { eval: true });
+function digestOf(bytes: Buffer): string {
+  return createHash('sha1').update(bytes).digest('hex');
+}
+
+async function transferred(t: TestContext, source = echoing) {
+  const worker = new Worker(source, { eval: true });
   const listener = createServer({ pauseOnConnect: true }, (socket) =>
     worker.postMessage({ socket }, [socket as never]),
   );
@@ -52,6 +81,16 @@ test('nothing is lost on the way: what the client sent before is read, and the a
   client.write('hello');
   const [bytes] = (await once(client, 'data')) as [Buffer];
   assert.equal(bytes.toString(), 'echo hello');
+});
+
+test('what comes while it is paused comes later, in order, and nothing comes in between', async (t) => {
+  const { client } = await transferred(t, pausing);
+  const sent = Buffer.alloc(3_000_000, 'abcdefghijklmnopqrstuvwxyz0123456789');
+  client.write(sent);
+  const chunks: Buffer[] = [];
+  client.on('data', (bytes: Buffer) => chunks.push(bytes));
+  await once(client, 'end');
+  assert.equal(Buffer.concat(chunks).toString(), `${sent.length} ${digestOf(sent)}`);
 });
 
 test('a socket without a handle is used as it is', () => {
