@@ -26,6 +26,7 @@ interface Peer {
 
 const peers: Record<PeerName, Peer> = {
   'ws loop': { command: () => process.execPath, file: 'ws-loop.mjs', package: 'ws' },
+  'ws moved': { command: () => process.execPath, file: 'ws-moved.mjs', package: 'ws' },
   'Socket.IO': { command: () => process.execPath, file: 'socketio.mjs', package: 'socket.io' },
   'Socket.IO cluster': {
     command: () => process.execPath,

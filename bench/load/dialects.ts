@@ -110,6 +110,7 @@ const carillonMsgpack = carillonIn('msgpack');
 const dialects = {
   carillon,
   'ws loop': plain,
+  'ws moved': plain,
   uWebSockets: plain,
   'Socket.IO': socketIo,
   'Socket.IO cluster': socketIo,

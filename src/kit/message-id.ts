@@ -19,4 +19,18 @@ const generator = new V7Generator({
   },
 });
 
-export const systemMessageIds: MessageIds = { next: () => generator.generate().toString() };
+const digits = Buffer.from('0123456789abcdef');
+const text = Buffer.alloc(36, '-');
+
+/** The library joins 36 strings for one, a kilobyte of garbage; this takes 0.2 us instead of 0.5. */
+function textOf(bytes: Readonly<Uint8Array>): string {
+  let at = 0;
+  for (const byte of bytes) {
+    if (at === 8 || at === 13 || at === 18 || at === 23) at++;
+    text[at++] = digits[byte >>> 4] as number;
+    text[at++] = digits[byte & 0xf] as number;
+  }
+  return text.toString('latin1');
+}
+
+export const systemMessageIds: MessageIds = { next: () => textOf(generator.generate().bytes) };
