@@ -9,7 +9,7 @@ import type { SessionPhase } from './session-state.ts';
 /** A client hears this long before its token ends, so that it can send a new one in `Auth`. Milliseconds. */
 export const expiryNoticeMs = 30_000;
 
-/** Later than this, the thread stood still: what clients said meanwhile is in their sockets, and is read first. Milliseconds. */
+/** A timer that is so late says that the thread stood still, or the whole process: a frozen container. Milliseconds. */
 const standstillMs = 500;
 
 export type DueEvent =
@@ -95,25 +95,20 @@ export class Deadlines implements TimerEntry {
 
   /** Called by the timer wheel. */
   onDeadline(): void {
+    const { clock, limits } = this.#ctx;
+    const nowMs = clock.monotonicMs();
+    const hasStoodStill = nowMs - (this.#timer?.deadlineMs ?? nowMs) >= standstillMs;
     this.#timer = undefined;
-    const event = this.#dueEvent(this.#owner.phase, this.#ctx.limits);
-    if (event === 'heartbeat_timeout' && this.#waitAfterStandstill()) return;
+    // What the client said meanwhile is not read yet, and nobody has asked it: as if it had been heard a ping ago.
+    if (hasStoodStill) this.#lastHeardMs = Math.max(this.#lastHeardMs, nowMs - limits.heartbeatIntervalMs);
+    const event = this.#dueEvent(this.#owner.phase, limits);
+    if (hasStoodStill && event === 'auth_timeout') return this.reschedule();
     if (event === 'ping') this.#lastPingMs = this.#ctx.clock.monotonicMs();
     if (event === 'attach') this.#attachAtMs = Number.POSITIVE_INFINITY;
     if (event === 'tell') this.#tellAtMs = Number.POSITIVE_INFINITY;
     if (event === 'idle') this.#isIdle = true;
     if (event !== undefined) this.#owner.onDue(event);
     this.reschedule();
-  }
-
-  /** True: the client has not had its time yet. */
-  #waitAfterStandstill(): boolean {
-    const nowMs = this.#ctx.clock.monotonicMs();
-    const { clientTimeoutMs } = this.#ctx.limits;
-    if (nowMs - this.#lastHeardMs < clientTimeoutMs + standstillMs) return false;
-    this.#lastHeardMs = nowMs - clientTimeoutMs + standstillMs;
-    this.reschedule();
-    return true;
   }
 
   /** What is due now, the most serious first. */

@@ -62,7 +62,7 @@ export class SocketIntake {
       if (this[adoptedKey] !== undefined) forget(this[adoptedKey]);
       ctx.onClosed(this[addressKey] as string);
     };
-    ctx.server.on('request', ({ socket }) => this.#sockets.get(keyOf(socket))?.stopWaiting());
+    ctx.server.on('request', ({ socket }) => this.#adoptedAs(socket)?.stopWaiting());
   }
 
   /** In the order of the calls, some in each turn. */
@@ -97,13 +97,18 @@ export class SocketIntake {
 
   /** What admission said when it was accepted. */
   verdictOf(socket: Duplex): AdmissionVerdict {
-    return this.#sockets.get(keyOf(socket as Socket))?.verdict ?? 'admitted';
+    return this.#adoptedAs(socket)?.verdict ?? 'admitted';
   }
 
   /** It has become a WebSocket, which others watch from here on; its address is all that is remembered. */
   onUpgraded(socket: Duplex): void {
-    const adopted = this.#sockets.get(keyOf(socket as Socket));
+    const adopted = this.#adoptedAs(socket);
     if (adopted !== undefined) this.#forget(adopted);
+  }
+
+  /** Itself, or the TCP socket below it. */
+  #adoptedAs(socket: CountedSocket | Duplex): AdoptedSocket | undefined {
+    return (socket as CountedSocket)[adoptedKey] ?? this.#sockets.get(keyOf(socket as Socket));
   }
 
   #forget(adopted: AdoptedSocket): void {

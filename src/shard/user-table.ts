@@ -191,6 +191,11 @@ export class UserTable implements UserOwner {
     }
   }
 
+  /** Called by a user, and after each command. */
+  onIdle(user: User): void {
+    if (user.isIdle && this.#users.get(user.key) === user) this.#users.delete(user.key);
+  }
+
   /** Nothing, when nobody of that user is here. */
   #tell(key: UserKey, tell: (user: User) => void): void {
     const user = this.#users.get(key);
@@ -218,10 +223,5 @@ export class UserTable implements UserOwner {
       this.#users.set(key, user);
     }
     return user;
-  }
-
-  /** Called by a user, and after each command. */
-  onIdle(user: User): void {
-    if (user.isIdle && this.#users.get(user.key) === user) this.#users.delete(user.key);
   }
 }

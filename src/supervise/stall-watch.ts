@@ -9,10 +9,10 @@ import type { Heartbeats } from '../observe/heartbeats.ts';
 const warnAfterMs = 1_000;
 
 /**
- * So much counts of the time between two looks, milliseconds: of a process that stood still as a whole (a frozen container, a
+ * So much counts of the time between two looks, as long as it is to be (supervisor.ts), milliseconds: of a process that stood still as a whole (a frozen container, a
  * paused virtual machine) the primary may be the first that runs, and the shards must get their turn.
  */
-const betweenLooksMax = 500;
+const betweenLooksMaxMs = 250;
 
 interface Seen {
   beats: number;
@@ -53,7 +53,7 @@ export class StallWatch {
       this.begin(shard, nowMs);
       return 'turning';
     }
-    seen.stillMs += Math.min(nowMs - seen.lookedAtMs, betweenLooksMax);
+    seen.stillMs += Math.min(nowMs - seen.lookedAtMs, betweenLooksMaxMs);
     seen.lookedAtMs = nowMs;
     const { stillMs } = seen;
     if (stillMs >= this.#stallTimeoutMs) return 'stalled';

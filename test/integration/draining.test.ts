@@ -33,7 +33,7 @@ async function duringDrain(
     try {
       return await look(server);
     } catch (error) {
-      const isOver = ['ECONNREFUSED', 'ECONNRESET'].includes((error as NodeJS.ErrnoException).code ?? '');
+      const isOver = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
       if (!isOver || attempt === 5) throw error;
     }
   }

@@ -6,9 +6,8 @@ const { module, seedCount, shared } = workerData as SeedsTask;
 const { simulation } = (await import(module)) as { simulation: Simulation };
 const failures: string[] = [];
 const counts = new Map<string, number>();
-for (;;) {
-  const seed = Atomics.add(shared, 0, 1) + 1;
-  if (seed > seedCount || Atomics.load(shared, 1) >= reportedMax) break;
+const next = () => Atomics.add(shared, 0, 1) + 1;
+for (let seed = next(); seed <= seedCount && Atomics.load(shared, 1) < reportedMax; seed = next()) {
   const { faults, counts: happened } = await simulation.runPlan(simulation.planOf(seed));
   for (const [name, times] of happened) counts.set(name, (counts.get(name) ?? 0) + times);
   if (faults.length === 0) continue;

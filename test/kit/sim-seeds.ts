@@ -69,6 +69,7 @@ export async function testSeeds(
     test(`seed ${only}`, async () => assert.equal(await failureOf(simulation, Number(only)), undefined));
     return;
   }
+  assert.match(count, /^[1-9]\d*$/, 'SIM_SEEDS');
   for (const [seed, was] of found) {
     test(`${foundRules} seed ${seed}: ${was}`, async () => {
       assert.equal(await failureOf(simulation, seed), undefined);
