@@ -16,11 +16,11 @@ export function isNetwork(text: string): boolean {
 /** A set of addresses and networks. */
 export class Networks {
   readonly #list = new BlockList();
-  readonly #isEmpty: boolean;
+  readonly isEmpty: boolean;
 
   /** Each of `entries` passes `isNetwork`. */
   constructor(entries: readonly string[]) {
-    this.#isEmpty = entries.length === 0;
+    this.isEmpty = entries.length === 0;
     for (const entry of entries) {
       const { address, prefixBits } = parseNetwork(entry);
       this.#list.addSubnet(address, prefixBits, familyOf(address));
@@ -29,7 +29,7 @@ export class Networks {
 
   /** What is no address is in no network. */
   has(address: string): boolean {
-    if (this.#isEmpty || isIP(address) === 0) return false;
+    if (this.isEmpty || isIP(address) === 0) return false;
     return this.#list.check(address, familyOf(address));
   }
 }

@@ -16,7 +16,7 @@ import { EnvelopeGate } from './envelope-gate.ts';
 import { sessionHandlers } from './handlers/index.ts';
 import { Mailbox } from './mailbox.ts';
 import { type Handler, type LiveSession, type Outcome, refuse } from './outcome.ts';
-import type { Correlation, Runnable, SessionContext, Transport } from './ports.ts';
+import type { Correlation, Row, Runnable, SessionContext, Transport } from './ports.ts';
 import type { Replies, Subject } from './replies.ts';
 import type { OnOutcome, SessionPhase, Subscription } from './session-state.ts';
 import { WaitingCommands, waitingMax } from './waiting-commands.ts';
@@ -42,6 +42,7 @@ export class Commands {
   readonly #gate: EnvelopeGate;
   readonly #waiting = new WaitingCommands();
   #isReadingPaused = false;
+  /** The first one after `Connect` has had its turn. */
   #isBegun = false;
 
   constructor(owner: CommandOwner, transport: Transport, ctx: SessionContext) {
@@ -56,9 +57,10 @@ export class Commands {
     return this.#mailbox.size;
   }
 
-  /** The first one after `Connect` has had its turn. */
-  get isBegun(): boolean {
-    return this.#isBegun;
+  /** By what waits first. */
+  get row(): Row {
+    if (!this.#isBegun) return 'deferred';
+    return this.#mailbox.firstType === 'Subscribe' ? 'joining' : 'ready';
   }
 
   onFrame(ownedBytes: Uint8Array, encoding: Encoding): void {

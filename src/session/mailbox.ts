@@ -5,6 +5,7 @@
  * 64 KiB, may hold eight thousand more of the smallest envelopes: those fit below `envelopesMax`, what does not is refused
  * as `busy`. Things that are no envelopes never come here (session.ts answers them at once).
  */
+import type { ClientEnvelope } from '#proto/data.ts';
 import type { Decoded } from '../wire/decode-frame.ts';
 
 const pauseAt = 256;
@@ -18,6 +19,11 @@ export class Mailbox {
 
   get size(): number {
     return this.#queue.length - this.#front;
+  }
+
+  get firstType(): ClientEnvelope['type'] | undefined {
+    const first = this.#queue[this.#front];
+    return first?.ok ? first.envelope.type : undefined;
   }
 
   get shouldPause(): boolean {

@@ -223,9 +223,14 @@ export interface SchedulePort {
   requestWrite(outbox: Writable): void;
 }
 
+/**
+ * Where one waits for its turn. `joining`: to subscribe, which thousands do at once when the home of their topic came back.
+ * `deferred`: a newcomer, or what is left to do of a connection that is gone. `ready`: everyone else, who waits for neither.
+ */
+export type Row = 'ready' | 'joining' | 'deferred';
+
 export interface Runnable {
-  /** Whoever is connected does not wait for it: a newcomer's, or what is left to do of a connection that is gone. */
-  readonly isDeferrable: boolean;
+  readonly row: Row;
   /** Handles up to `envelopesMax`; true while more wait. */
   runSlice(envelopesMax: number): boolean;
 }

@@ -21,7 +21,7 @@ import { type CommandOwner, Commands } from './commands.ts';
 import { type DeadlineOwner, Deadlines, type DueEvent } from './deadlines.ts';
 import { Outbox } from './outbox.ts';
 import type { LiveSession } from './outcome.ts';
-import type { AnswerReceiver, Correlation, DirectFrames, SessionContext, Transport } from './ports.ts';
+import type { AnswerReceiver, Correlation, DirectFrames, Row, SessionContext, Transport } from './ports.ts';
 import { Replies } from './replies.ts';
 import { type LivePhase, livePhase, type SessionPhase } from './session-state.ts';
 import type { PositionsAsOf } from './subscriptions.ts';
@@ -93,8 +93,8 @@ export class Session implements AttachedSession, AnswerReceiver, DeadlineOwner, 
     return this.#outbox.isStopped;
   }
 
-  get isDeferrable(): boolean {
-    return this.isGone || !this.commands.isBegun;
+  get row(): Row {
+    return this.isGone ? 'deferred' : this.commands.row;
   }
 
   get tokenHash(): string {

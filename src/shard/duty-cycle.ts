@@ -6,15 +6,17 @@
  */
 import type { Clock } from '#kit/clock.ts';
 import type { FlushPort, FlushTarget, FlushWait } from '../fanout/ports.ts';
-import type { Runnable, SchedulePort, Writable } from '../session/ports.ts';
+import type { Row, Runnable, SchedulePort, Writable } from '../session/ports.ts';
 
 /** Records read from each ring, and envelopes handled of each session, before others get their turn. */
 const recordsPerSliceMax = 64;
 const envelopesPerSliceMax = 64;
 /** Rings, and sessions, that wait for more after so long get the next turn: what there is for others must leave. Milliseconds. */
 const slicesMs = 5;
+/** Those who subscribe get so long in a turn: thousands who do are a part of each turn, and not one long one. Milliseconds. */
+const joiningMs = 1;
 /**
- * What is deferrable gets so long in a turn, and a busy shard has such a turn only this often: a fifth of its time, about.
+ * What is deferred gets so long in a turn, and a busy shard has such a turn only this often: a fifth of its time, about.
  * Without it 5,000 who lost their connections, and all came back, stopped a shard for a second. Milliseconds.
  */
 const deferredMs = 1;
@@ -48,9 +50,8 @@ export interface DutyContext {
 
 export class DutyCycle implements SchedulePort, FlushPort {
   readonly #ctx: DutyContext;
-  readonly #ready = new Set<Runnable>();
-  /** In their order, behind those of `#ready`: the handshakes and the ends of connections. Bounded by their number. */
-  readonly #deferred = new Set<Runnable>();
+  /** In their order, and each row behind the one before it. Bounded by the number of connections. */
+  readonly #rows: Record<Row, Set<Runnable>> = { ready: new Set(), joining: new Set(), deferred: new Set() };
   #deferredAtMs = Number.NEGATIVE_INFINITY;
   #outboxes: Writable[] = [];
   #due: Record<FlushWait, Set<FlushTarget>> = { now: new Set(), window: new Set(), lazy: new Set() };
@@ -94,7 +95,7 @@ export class DutyCycle implements SchedulePort, FlushPort {
   };
 
   requestSlice(session: Runnable): void {
-    (session.isDeferrable ? this.#deferred : this.#ready).add(session);
+    this.#rows[session.row].add(session);
     this.wake();
   }
 
@@ -116,13 +117,15 @@ export class DutyCycle implements SchedulePort, FlushPort {
 
   #turn(): void {
     const hasMoreRecords = this.#readRings();
-    this.#runSlices(this.#ready, slicesMs);
+    const { ready, joining } = this.#rows;
+    this.#runSlices(ready, slicesMs);
+    this.#runSlices(joining, joiningMs);
     this.#runDeferred();
     this.#flushTopics();
     this.#writeOutboxes();
     this.#ctx.flushRings();
     if (this.#ctx.hasRingBacklog()) this.#wakeAfter(backlogRetryMs);
-    if (hasMoreRecords || this.#ready.size > 0 || !this.#ctx.trySleep()) this.wake();
+    if (hasMoreRecords || ready.size + joining.size > 0 || !this.#ctx.trySleep()) this.wake();
   }
 
   /** True when there may be more. */
@@ -147,13 +150,14 @@ export class DutyCycle implements SchedulePort, FlushPort {
   }
 
   #runDeferred(): void {
-    if (this.#deferred.size === 0) return;
+    const { deferred } = this.#rows;
+    if (deferred.size === 0) return;
     const nowMs = this.#ctx.clock.monotonicMs();
     const waitMs = this.#isBusy(nowMs) ? this.#deferredAtMs + deferredEveryMs - nowMs : 0;
     if (waitMs > 0) return this.#wakeAfter(waitMs);
-    this.#runSlices(this.#deferred, deferredMs);
+    this.#runSlices(deferred, deferredMs);
     this.#deferredAtMs = this.#ctx.clock.monotonicMs();
-    if (this.#deferred.size > 0) this.wake();
+    if (deferred.size > 0) this.wake();
   }
 
   #flushTopics(): void {

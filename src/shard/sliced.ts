@@ -8,7 +8,7 @@ import type { Runnable } from '../session/ports.ts';
 const perSlice = 32;
 
 export class Sliced<Item> implements Runnable {
-  readonly isDeferrable = false;
+  readonly row = 'ready';
   readonly #items: Iterator<Item>;
   readonly #run: (item: Item) => void;
 

@@ -2,7 +2,7 @@
  * Adopts sockets that the primary accepted: feeds them to the HTTP server of this shard when they have said something.
  * Thread: shard. Called by shard-control.ts. Remembers what admission said of a socket until it is upgraded, and tells
  * the primary when it is gone.
- * Who asks for a WebSocket waits behind those who have one, when many come at once: their handshakes are deferrable. What
+ * Who asks for a WebSocket waits behind those who have one, when many come at once: their handshakes are deferred. What
  * is for the HTTP endpoint, of whoever watches this server as well, is not.
  */
 import type { Server as HttpServer } from 'node:http';
@@ -47,8 +47,11 @@ export interface SocketIntakeContext {
 
 export class SocketIntake {
   readonly #ctx: SocketIntakeContext;
-  /** By `address|port` of the peer, which a TLS socket shares with the TCP socket below it. */
-  readonly #sockets = new Map<string, AdoptedSocket>();
+  /**
+   * Where there is TLS: by `address|port` of the peer, which a TLS socket shares with the TCP socket below it. (Asking a
+   * socket for its peer is a system call, and 150 bytes for as long as it lives.)
+   */
+  readonly #belowTls = new Map<string, AdoptedSocket>();
   /** Bounded by admission, which counts them. */
   #arrived: Arrived[] = [];
   #isTurnAsked = false;
@@ -84,13 +87,13 @@ export class SocketIntake {
   #adopt({ socket: arrived, address, verdict }: Arrived): void {
     // As servers of their kind accept them.
     const socket: CountedSocket = reshape(arrived, {
-      allowHalfOpen: !(this.#ctx.server instanceof HttpsServer),
+      allowHalfOpen: !this.#isTls,
     });
     socket.setNoDelay(true);
     const adopted = new AdoptedSocket(socket, verdict, this.#ctx);
     socket[addressKey] = address;
     socket[adoptedKey] = adopted;
-    this.#sockets.set(adopted.key, adopted);
+    if (this.#isTls) this.#belowTls.set(keyOf(socket), adopted);
     socket.on('close', this.#onClosed);
     adopted.listen();
   }
@@ -106,32 +109,37 @@ export class SocketIntake {
     if (adopted !== undefined) this.#forget(adopted);
   }
 
+  get #isTls(): boolean {
+    return this.#ctx.server instanceof HttpsServer;
+  }
+
   /** Itself, or the TCP socket below it. */
   #adoptedAs(socket: CountedSocket | Duplex): AdoptedSocket | undefined {
-    return (socket as CountedSocket)[adoptedKey] ?? this.#sockets.get(keyOf(socket as Socket));
+    const itself = (socket as CountedSocket)[adoptedKey];
+    return itself === undefined && this.#isTls ? this.#belowTls.get(keyOf(socket as Socket)) : itself;
   }
 
   #forget(adopted: AdoptedSocket): void {
     adopted.stopWaiting();
     adopted.socket[adoptedKey] = undefined;
+    if (!this.#isTls) return;
     // Its port may be another's already.
-    if (this.#sockets.get(adopted.key) === adopted) this.#sockets.delete(adopted.key);
+    const key = keyOf(adopted.socket);
+    if (this.#belowTls.get(key) === adopted) this.#belowTls.delete(key);
   }
 }
 
 /** From its arrival to its first request. */
 class AdoptedSocket implements TimerEntry, Runnable, FirstBytesReader {
   readonly socket: CountedSocket;
-  readonly key: string;
   readonly verdict: AdmissionVerdict;
-  readonly isDeferrable = true;
+  readonly row = 'deferred';
   readonly #ctx: SocketIntakeContext;
   #firstBytes: Buffer | undefined;
   #timer: TimerToken | undefined;
 
   constructor(socket: CountedSocket, verdict: AdmissionVerdict, ctx: SocketIntakeContext) {
     this.socket = socket;
-    this.key = keyOf(socket);
     this.verdict = verdict;
     this.#ctx = ctx;
     this.#wait();
@@ -207,6 +215,7 @@ function destroyIt(this: Socket): void {
   this.destroy();
 }
 
+/** Also of one that is closed: Node remembers the peer that it was asked for. */
 function keyOf(socket: Socket): string {
   return `${socket.remoteAddress}|${socket.remotePort}`;
 }

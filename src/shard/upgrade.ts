@@ -132,6 +132,7 @@ export class Upgrade {
 
   /** The client behind a trusted proxy; undefined for direct peers, which admission has judged in the primary. */
   #forwardedAddress(request: IncomingMessage): string | undefined {
+    if (this.#trustedProxies.isEmpty) return undefined;
     const peer = normalAddress(request.socket.remoteAddress ?? '');
     if (!this.#trustedProxies.has(peer)) return undefined;
     return clientAddress(peer, headerText(request.headers['x-forwarded-for']), this.#trustedProxies);

@@ -81,8 +81,8 @@ export class WebSocketTransport implements Transport, WebSocketOwner, Runnable {
     this.#schedule?.requestSlice(this);
   }
 
-  get isDeferrable(): boolean {
-    return true;
+  get row(): 'deferred' {
+    return 'deferred';
   }
 
   /** Called by the duty cycle when the client has ended: then the socket is ended, also for one who does not read. */

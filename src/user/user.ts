@@ -48,8 +48,8 @@ export class User implements QuietListener {
   readonly #inbox: DurableLog | undefined;
   /** Messages on their way to the inbox that one of the user's sessions sent, and need not get; made with the first one. */
   #sentBy: Map<MessageId, SessionId> | undefined;
-  /** How far the senders were told that this user is. */
-  readonly #marked: Record<ReceiptKind, number> = { delivered: 0, read: 0 };
+  /** How far the senders were told that this user is; made with the first receipt. */
+  #marked: Record<ReceiptKind, number> | undefined;
 
   constructor(key: UserKey, ctx: UserContext, owner: UserOwner) {
     this.key = key;
@@ -204,6 +204,7 @@ export class User implements QuietListener {
   }
 
   #tellSenders(log: HotLog, kind: ReceiptKind, offset: number): void {
+    this.#marked ??= { delivered: 0, read: 0 };
     const before = this.#marked[kind];
     if (offset <= before) return;
     this.#marked[kind] = offset;

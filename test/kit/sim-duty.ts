@@ -42,7 +42,7 @@ export class SimDuty implements SchedulePort, FlushPort {
   turn(dice: Dice): void {
     if (this.isIdle) return;
     for (const session of take(this.#ready)) {
-      if (session.isDeferrable && dice.chance(0.5)) this.#ready.add(session);
+      if (session.row !== 'ready' && dice.chance(0.5)) this.#ready.add(session);
       else if (session.runSlice(dice.chance(0.8) ? 64 : 1)) this.#ready.add(session);
     }
     this.#flush('now');

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import type { Row } from '../../../src/session/ports.ts';
 import { DutyCycle } from '../../../src/shard/duty-cycle.ts';
 import { ManualClock } from '../../kit/session-world.ts';
 
@@ -72,7 +73,7 @@ test('each session gets its slice before one gets its second', async () => {
   const session = (name: string, slices: number) => {
     let left = slices;
     return {
-      isDeferrable: false,
+      row: 'ready' as const,
       runSlice() {
         order.push(name);
         return --left > 0;
@@ -86,33 +87,52 @@ test('each session gets its slice before one gets its second', async () => {
   duty.stop();
 });
 
-/** `count` slices of `costMs` each that nobody connected waits for. */
-function deferrable(
+/** `count` slices of `costMs` each in a row behind the others. */
+function waiting(
   order: string[],
   clock: ManualClock,
-  { count, costMs }: { count: number; costMs: number },
+  { row = 'deferred', count, costMs }: { row?: Row; count: number; costMs: number },
 ) {
   return Array.from({ length: count }, (_, index) => ({
-    isDeferrable: true,
+    row,
     runSlice() {
-      order.push(`newcomer ${index}`);
+      order.push(`${row} ${index}`);
       clock.nowMs += costMs;
       return false;
     },
   }));
 }
 
-test('what is deferrable gets a small share of each turn, in its order, behind the sessions', async () => {
+test('what is deferred gets a small share of each turn, in its order, behind the sessions', async () => {
   const { clock, duty } = cycle();
   const order: string[] = [];
-  for (const work of deferrable(order, clock, { count: 5, costMs: 0.4 })) duty.requestSlice(work);
-  const session = { isDeferrable: false, runSlice: () => order.push('session') === 0 };
+  for (const work of waiting(order, clock, { count: 5, costMs: 0.4 })) duty.requestSlice(work);
+  const session = { row: 'ready' as const, runSlice: () => order.push('session') === 0 };
   duty.requestSlice(session);
   await turnOfTheLoop();
-  assert.deepEqual(order, ['session', 'newcomer 0', 'newcomer 1', 'newcomer 2']);
+  assert.deepEqual(order, ['session', 'deferred 0', 'deferred 1', 'deferred 2']);
   duty.requestSlice(session);
   await turnOfTheLoop();
-  assert.deepEqual(order.slice(4), ['session', 'newcomer 3', 'newcomer 4']);
+  assert.deepEqual(order.slice(4), ['session', 'deferred 3', 'deferred 4']);
+  duty.stop();
+});
+
+test('those who subscribe get a share of every turn, behind everyone else who is connected, and before newcomers', async () => {
+  const { clock, duty } = cycle();
+  const order: string[] = [];
+  for (let index = 0; index < 2000; index++) duty.onWrite(); // also of a busy shard
+  for (const work of waiting(order, clock, { count: 2, costMs: 0.9 })) duty.requestSlice(work);
+  for (const work of waiting(order, clock, { row: 'joining', count: 5, costMs: 0.4 }))
+    duty.requestSlice(work);
+  const session = { row: 'ready' as const, runSlice: () => order.push('session') === 0 };
+  duty.requestSlice(session);
+  await turnOfTheLoop();
+  const joins = [0, 1, 2, 3, 4].map((index) => `joining ${index}`);
+  assert.deepEqual(order.slice(0, 4), ['session', ...joins.slice(0, 3)]);
+  duty.requestSlice(session);
+  await turnOfTheLoop();
+  const behind = order.filter((name) => !name.startsWith('deferred'));
+  assert.deepEqual(behind, ['session', ...joins.slice(0, 3), 'session', ...joins.slice(3)]);
   duty.stop();
 });
 
@@ -120,18 +140,18 @@ test('a busy shard gives it one share per flush interval, and forgets none', asy
   const { clock, duty } = cycle();
   const order: string[] = [];
   for (let index = 0; index < 2000; index++) duty.onWrite();
-  const work = deferrable(order, clock, { count: 4, costMs: 0.6 });
+  const work = waiting(order, clock, { count: 4, costMs: 0.6 });
   duty.requestFlush({ flush() {} }, 'window');
   await turnOfTheLoop(); // now it knows of the writes
   for (const each of work) duty.requestSlice(each);
   await turnOfTheLoop();
-  assert.deepEqual(order, ['newcomer 0', 'newcomer 1']);
+  assert.deepEqual(order, ['deferred 0', 'deferred 1']);
   duty.wake();
   await turnOfTheLoop();
   assert.equal(order.length, 2);
   clock.nowMs += 5;
   duty.wake();
   await turnOfTheLoop();
-  assert.deepEqual(order.slice(2), ['newcomer 2', 'newcomer 3']);
+  assert.deepEqual(order.slice(2), ['deferred 2', 'deferred 3']);
   duty.stop();
 });

@@ -295,7 +295,7 @@ test('ws is the last to listen for the end of its socket, and what it does then 
   assert.deepEqual(heard, ['ended']);
   assert.equal(webSocket.readyState, WebSocket.OPEN, 'nothing was done yet');
   const [slice] = slices as [Runnable];
-  assert.equal(slice.isDeferrable, true);
+  assert.equal(slice.row, 'deferred');
   assert.equal(slice.runSlice(1), false);
   assert.equal((await closed)[0], 1006);
   slice.runSlice(1); // of a socket that is gone: nothing
