@@ -103,7 +103,7 @@ export class Deadlines implements TimerEntry {
     if (hasStoodStill) this.#lastHeardMs = Math.max(this.#lastHeardMs, nowMs - limits.heartbeatIntervalMs);
     const event = this.#dueEvent(this.#owner.phase, limits);
     if (hasStoodStill && event === 'auth_timeout') return this.reschedule();
-    if (event === 'ping') this.#lastPingMs = this.#ctx.clock.monotonicMs();
+    if (event === 'ping') this.#lastPingMs = nowMs;
     if (event === 'attach') this.#attachAtMs = Number.POSITIVE_INFINITY;
     if (event === 'tell') this.#tellAtMs = Number.POSITIVE_INFINITY;
     if (event === 'idle') this.#isIdle = true;

@@ -1,7 +1,7 @@
 /**
  * The actor over one connection: from its token to its end. What it says is commands.ts, what it gets is outbox.ts.
- * Thread: the shard that has the connection. Called by shard/websocket-transport.ts (bytes, end of the connection), the duty cycle
- * (slices, writes), and the subscriber table (deliveries).
+ * Thread: the shard that has the connection. Called by shard/websocket-transport.ts (bytes, end of the connection), the duty
+ * cycle (slices, writes), and the subscriber table (deliveries).
  * The only writer of its phase. Never waits: what a home elsewhere must answer comes back through `onAnswer`.
  */
 import { assertNever } from '#kit/assert.ts';

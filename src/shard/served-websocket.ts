@@ -1,7 +1,8 @@
 /**
  * A ws WebSocket that tells one owner what happens to it.
  * Thread: shard. Made by ws, which upgrade.ts tells to; owned by websocket-transport.ts.
- * The listeners of an EventEmitter, each with a closure, cost 0.8 kB a connection, and a table lookup a message.
+ * Listeners are a table, and a closure each. Without them, and the closures of its user's actor (src/user), a connection takes
+ * 1.6 kB less of 7.1.
  */
 import { WebSocket } from 'ws';
 

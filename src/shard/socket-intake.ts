@@ -49,7 +49,7 @@ export class SocketIntake {
   readonly #ctx: SocketIntakeContext;
   /**
    * Where there is TLS: by `address|port` of the peer, which a TLS socket shares with the TCP socket below it. (Asking a
-   * socket for its peer is a system call, and 150 bytes for as long as it lives.)
+   * socket for its peer is a system call, and two objects for as long as it lives.)
    */
   readonly #belowTls = new Map<string, AdoptedSocket>();
   /** Bounded by admission, which counts them. */
@@ -86,9 +86,7 @@ export class SocketIntake {
 
   #adopt({ socket: arrived, address, verdict }: Arrived): void {
     // As servers of their kind accept them.
-    const socket: CountedSocket = reshape(arrived, {
-      allowHalfOpen: !this.#isTls,
-    });
+    const socket: CountedSocket = reshape(arrived, { allowHalfOpen: !this.#isTls });
     socket.setNoDelay(true);
     const adopted = new AdoptedSocket(socket, verdict, this.#ctx);
     socket[addressKey] = address;

@@ -9,8 +9,9 @@ import type { Heartbeats } from '../observe/heartbeats.ts';
 const warnAfterMs = 1_000;
 
 /**
- * So much counts of the time between two looks, as long as it is to be (supervisor.ts), milliseconds: of a process that stood still as a whole (a frozen container, a
- * paused virtual machine) the primary may be the first that runs, and the shards must get their turn.
+ * So much counts of the time between two looks, milliseconds: as long as it is meant to be (supervisor.ts). Of a process that
+ * stood still as a whole (a frozen container, a paused virtual machine) the primary may be the first that runs, and the
+ * shards must get their turn.
  */
 const betweenLooksMaxMs = 250;
 
